@@ -1,0 +1,59 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/cpu.h"
+
+namespace twofold {
+
+/// The inner loops, one table of functions per instruction set, so that the choice is made once. All
+/// pointers are unaligned and non-overlapping unless said; n may be 0. Integer results are the same on every
+/// instruction set; float results may differ in the last bits (sums in another order).
+struct Ops {
+  Isa isa;
+
+  /// Sum of a[i] * b[i].
+  float (*dot)(const float* a, const float* b, std::size_t n);
+  /// y[i] += scale * x[i].
+  void (*axpy)(float scale, const float* x, float* y, std::size_t n);
+
+  /// out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). out may be x.
+  void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t n, float* out);
+
+  /// x[i] = exp(x[i] - max) / sum, in place.
+  void (*softmax)(float* x, std::size_t n);
+
+  /// gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i], in place (SwiGLU).
+  void (*swiglu)(float* gate, const float* up, std::size_t n);
+
+  /// Rotates pairs (x[i], x[i + half]) by the angles whose cosine and sine are given: `half` pairs of one
+  /// head, the "half-split" order of Hugging Face.
+  void (*rope)(float* x, const float* cosines, const float* sines, std::size_t half);
+
+  /// bf16/f16 bits to float.
+  void (*bf16_to_float)(const std::uint16_t* x, float* out, std::size_t n);
+  void (*f16_to_float)(const std::uint16_t* x, float* out, std::size_t n);
+
+  /// max |x[i] * inv_scale[i]|; inv_scale may be nullptr (all 1).
+  float (*abs_max)(const float* x, const float* inv_scale, std::size_t n);
+
+  /// q[i] = clamp(round_to_nearest_even(x[i] * inv_scale[i] * inv_step), -127, 127); inv_scale may be nullptr. The two
+  /// products are rounded one after the other in that order on every set, so that all give the same integers.
+  /// NaN gives 0.
+  void (*quantize)(const float* x, const float* inv_scale, float inv_step, std::size_t n, std::int8_t* q);
+
+  /// out[t * out_stride + r] = sum over c of w[r * cols + c] * x[t * x_stride + c], exact in 32 bits.
+  /// No weight and no activation is -128. cols <= 131072, so that no sum can overflow.
+  void (*matmul_i8)(const std::int8_t* w, std::size_t rows, std::size_t cols, const std::int8_t* x,
+                    std::size_t tokens, std::size_t x_stride, std::int32_t* out, std::size_t out_stride);
+};
+
+const Ops& scalar_ops();
+const Ops& avx2_ops();    // x86-64 only
+const Ops& avx512_ops();  // x86-64 only
+
+/// The table for active_isa().
+const Ops& ops();
+
+}  // namespace twofold

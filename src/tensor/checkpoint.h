@@ -1,0 +1,40 @@
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "tensor/safetensors.h"
+
+namespace twofold {
+
+/// All tensors of a Hugging Face directory by name: `model.safetensors`, or the shards that
+/// `model.safetensors.index.json` names. A missing shard, a tensor that the index places in a shard which
+/// lacks it, a tensor in two shards, a shard path that leaves the directory: each is an Error.
+class Checkpoint {
+ public:
+  explicit Checkpoint(const std::filesystem::path& directory);
+
+  const std::filesystem::path& directory() const { return directory_; }
+  const std::map<std::string, TensorView>& tensors() const { return tensors_; }
+  const std::vector<std::unique_ptr<SafetensorsFile>>& files() const { return files_; }
+
+  bool contains(const std::string& name) const { return tensors_.contains(name); }
+  /// Throws Error when missing.
+  const TensorView& at(const std::string& name) const;
+  /// As `at`, and the shape must be this one. The message says which file and tensor, what was expected
+  /// and what was found.
+  const TensorView& at(const std::string& name, const std::vector<std::int64_t>& shape) const;
+
+  /// Lets the system drop the tensor's pages.
+  void release(const TensorView& tensor) const;
+
+ private:
+  std::filesystem::path directory_;
+  std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::map<std::string, TensorView> tensors_;
+};
+
+}  // namespace twofold

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "tensor/dtype.h"
+
+namespace twofold {
+
+/// One tensor of a safetensors file; `bytes` views the file's mapping.
+struct TensorView {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::int64_t> shape;        // outermost first; empty for a scalar
+  std::span<const std::uint8_t> bytes;    // row-major, little-endian
+  std::string_view file;                  // path, for messages
+
+  std::int64_t elements() const;
+};
+
+/// A safetensors file, mapped. The constructor validates everything the format promises: header length,
+/// JSON, known dtypes, shapes whose product does not overflow and matches the byte range, ranges that tile
+/// the data without gap or overlap. Anything else is an Error that names the file and the tensor.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::filesystem::path& path);
+
+  const std::string& path() const { return mapping_->path(); }
+  const std::map<std::string, TensorView>& tensors() const { return tensors_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  /// The length field and the JSON header with its padding: what stands before the data.
+  std::span<const std::uint8_t> header() const { return header_; }
+  /// Lets the system drop the pages of a tensor that will not be read again soon.
+  void release(const TensorView& tensor) const { mapping_->release(tensor.bytes); }
+
+ private:
+  std::unique_ptr<MappedFile> mapping_;
+  std::map<std::string, TensorView> tensors_;
+  std::map<std::string, std::string> metadata_;
+  std::span<const std::uint8_t> header_;
+};
+
+/// Parses header and ranges only; what the fuzzer feeds. Used by SafetensorsFile.
+void parse_safetensors(std::span<const std::uint8_t> file, std::string_view path,
+                       std::map<std::string, TensorView>& tensors,
+                       std::map<std::string, std::string>& metadata, std::span<const std::uint8_t>& header);
+
+/// Writes a safetensors file in one pass over the data: room for the header is reserved, tensors are
+/// appended as they come, the header is filled in at the end and padded with spaces (which the format
+/// allows), so that the data begins on a 64-byte boundary.
+class SafetensorsWriter {
+ public:
+  /// `reserved_header_bytes`: an upper bound on the JSON, see `header_bytes_bound`.
+  SafetensorsWriter(const std::filesystem::path& path, std::uint64_t reserved_header_bytes);
+  ~SafetensorsWriter();
+
+  /// Starts a tensor. Its bytes follow by `write`, in any number of pieces, until `end_tensor`.
+  /// dtype U8 tensors of unknown size may be begun with shape {-1}: `end_tensor` fills it in.
+  void begin_tensor(const std::string& name, DType dtype, std::vector<std::int64_t> shape);
+  void write(std::span<const std::uint8_t> bytes);
+  void end_tensor();
+  void add(const std::string& name, DType dtype, std::vector<std::int64_t> shape,
+           std::span<const std::uint8_t> bytes);
+
+  std::uint64_t data_bytes() const;  // written so far, without the header
+
+  /// Writes the header with `metadata` as `__metadata__` and syncs. Returns the file's size and the XXH3 of
+  /// the header bytes (length field, JSON, padding). Throws Error when the reserve was too small.
+  struct Summary {
+    std::uint64_t bytes = 0;
+    std::uint64_t header_xxh3 = 0;
+  };
+  Summary finish(const std::map<std::string, std::string>& metadata);
+
+  /// Largest header entry for a tensor of this name (any dtype, up to 4 dimensions), in bytes.
+  static std::uint64_t header_bytes_bound(std::string_view name);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace twofold

@@ -1,0 +1,100 @@
+#include <algorithm>
+#include <cstring>
+
+#include "base/error.h"
+#include "kernels/ops.h"
+#include "kernels/sgemm.h"
+#include "runtime/linear.h"
+
+namespace twofold {
+
+namespace {
+
+// Enough rows for sgemm to reuse its packed input, few enough that the converted block stays in L2.
+constexpr std::int64_t kUnitWeights = std::int64_t{1} << 18;
+
+/// Rows [begin, begin + count) of a matrix as floats: in place when they are stored so, else converted into
+/// `buffer`.
+const float* float_rows(const TensorView& weight, std::int64_t cols, std::int64_t begin, std::int64_t count,
+                        AlignedVector<float>& buffer) {
+  const std::size_t width = dtype_bytes(weight.dtype);
+  const std::size_t n = static_cast<std::size_t>(count * cols);
+  const auto bytes = weight.bytes.subspan(static_cast<std::size_t>(begin * cols) * width, n * width);
+  const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
+  if (weight.dtype == DType::kF32 && address % alignof(float) == 0) {
+    return reinterpret_cast<const float*>(bytes.data());
+  }
+  float* out = scratch(buffer, n);
+  const bool aligned = address % alignof(std::uint16_t) == 0;
+  if (weight.dtype == DType::kBF16 && aligned) {
+    ops().bf16_to_float(reinterpret_cast<const std::uint16_t*>(bytes.data()), out, n);
+  } else if (weight.dtype == DType::kF16 && aligned) {
+    ops().f16_to_float(reinterpret_cast<const std::uint16_t*>(bytes.data()), out, n);
+  } else {
+    to_float(weight.dtype, bytes, {out, n});
+  }
+  return out;
+}
+
+class DenseLinear final : public Linear {
+ public:
+  DenseLinear(const TensorView& weight, std::vector<float> bias) : weight_(weight) {
+    rows_ = weight.shape.at(0);
+    cols_ = weight.shape.at(1);
+    bias_ = std::move(bias);
+    unit_rows_ = std::clamp<std::int64_t>(kUnitWeights / std::max<std::int64_t>(cols_, 1), 16, 128);
+  }
+
+  std::int64_t units() const override { return (rows_ + unit_rows_ - 1) / unit_rows_; }
+
+  void prepare(const float* x, std::int64_t, LinearInput& input, ThreadPool&) const override { input.x = x; }
+
+  bool same_input(const Linear& other) const override { return dynamic_cast<const DenseLinear*>(&other) != nullptr; }
+
+  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y, std::size_t y_stride,
+                Workspace::Worker& worker) const override {
+    const std::int64_t begin = unit * unit_rows_;
+    const std::int64_t count = std::min(unit_rows_, rows_ - begin);
+    const float* w = float_rows(weight_, cols_, begin, count, worker.floats);
+    sgemm(input.x, static_cast<std::size_t>(tokens), static_cast<std::size_t>(cols_), w,
+          static_cast<std::size_t>(count), y + begin, y_stride);
+    if (bias_.empty()) return;
+    for (std::int64_t t = 0; t < tokens; ++t) {
+      float* row = y + static_cast<std::size_t>(t) * y_stride;
+      for (std::int64_t r = begin; r < begin + count; ++r) row[r] += bias_[static_cast<std::size_t>(r)];
+    }
+  }
+
+ private:
+  TensorView weight_;
+  std::int64_t unit_rows_ = 0;
+};
+
+class DenseEmbedding final : public Embedding {
+ public:
+  explicit DenseEmbedding(const TensorView& weight) : weight_(weight) {}
+
+  void lookup(std::span<const std::int32_t> ids, float* out, Workspace& workspace) const override {
+    const std::int64_t cols = weight_.shape.at(1);
+    for (const std::int32_t id : ids) {
+      const float* row = float_rows(weight_, cols, id, 1, workspace.worker(0).floats);
+      std::memcpy(out, row, static_cast<std::size_t>(cols) * sizeof(float));
+      out += cols;
+    }
+  }
+
+ private:
+  TensorView weight_;
+};
+
+}  // namespace
+
+std::unique_ptr<Linear> make_dense_linear(const TensorView& weight, std::vector<float> bias) {
+  return std::make_unique<DenseLinear>(weight, std::move(bias));
+}
+
+std::unique_ptr<Embedding> make_dense_embedding(const TensorView& weight) {
+  return std::make_unique<DenseEmbedding>(weight);
+}
+
+}  // namespace twofold

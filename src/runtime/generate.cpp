@@ -1,0 +1,74 @@
+#include "runtime/generate.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+
+namespace twofold {
+
+namespace {
+
+constexpr std::size_t kPrefillBlock = 512;  // tokens
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
+std::vector<float> prefill(Model& model, KvCache& cache, const std::vector<std::int32_t>& tokens) {
+  std::vector<float> logits;
+  for (std::size_t begin = 0; begin < tokens.size(); begin += kPrefillBlock) {
+    check_interrupt();
+    const std::size_t count = std::min(kPrefillBlock, tokens.size() - begin);
+    const Sequence block{&cache, std::span(tokens).subspan(begin, count)};
+    logits = model.forward({&block, 1}, Model::Logits::kLast);
+  }
+  return logits;
+}
+
+GenerationStats generate(Model& model, const std::vector<std::int32_t>& prompt, std::int64_t count, bool ignore_eos,
+                         Sampler& sampler, const std::function<bool(std::int32_t)>& on_token) {
+  if (prompt.empty()) fail("the prompt is empty and the model has no BOS token to start from");
+  const ModelSpec& spec = model.spec();
+  GenerationStats stats;
+  stats.prompt_tokens = static_cast<std::int64_t>(prompt.size());
+  if (stats.prompt_tokens > spec.max_positions) {
+    fail("the prompt has {} tokens, the model's context is {}", prompt.size(), spec.max_positions);
+  }
+  KvCache cache(spec);
+  cache.reserve(spec, std::min(spec.max_positions, stats.prompt_tokens + std::max<std::int64_t>(count, 0)));
+  auto start = std::chrono::steady_clock::now();
+  std::vector<float> logits = prefill(model, cache, prompt);
+  stats.prefill_seconds = seconds_since(start);
+
+  std::vector<std::int32_t> history = prompt;
+  while (stats.generated_tokens < count) {
+    const std::int32_t token = sampler.sample(logits, history);
+    if (!ignore_eos && std::find(spec.eos.begin(), spec.eos.end(), token) != spec.eos.end()) {
+      stats.end = GenerationStats::End::kEos;
+      break;
+    }
+    history.push_back(token);
+    ++stats.generated_tokens;
+    if (!on_token(token)) {
+      stats.end = GenerationStats::End::kStopped;
+      break;
+    }
+    if (stats.generated_tokens == count) break;
+    if (cache.length == spec.max_positions) {
+      stats.end = GenerationStats::End::kContext;
+      break;
+    }
+    start = std::chrono::steady_clock::now();
+    const Sequence next{&cache, {&token, 1}};
+    logits = model.forward({&next, 1}, Model::Logits::kLast);
+    stats.decode_seconds += seconds_since(start);
+    ++stats.decode_passes;
+  }
+  return stats;
+}
+
+}  // namespace twofold

@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "format/container.h"
+#include "runtime/workspace.h"
+#include "tensor/safetensors.h"
+
+namespace twofold {
+
+/// How a coded linear layer treats its input.
+enum class ActivationMode {
+  kPerToken,         // INT8, one step per token, from its maximum
+  kPerTensorStatic,  // INT8, one step per layer, from calibration
+  kNone,             // float activations, weights converted on the fly
+};
+
+ActivationMode parse_activation_mode(std::string_view name);  // as in `--activations`
+std::string_view activation_mode_name(ActivationMode mode);
+
+/// One batch of inputs [tokens, cols] in the form a linear layer multiplies.
+struct LinearInput {
+  const float* x = nullptr;             // scaled by 1 / s_j; used when not quantized
+  AlignedVector<float> scaled;          // holds x where it had to be scaled
+  AlignedVector<std::int8_t> q;         // [tokens, stride]
+  std::size_t stride = 0;
+  std::vector<float> steps;             // per token: x ~ step * q
+};
+
+/// The weights of one linear layer and the way to multiply by them. Rows are computed in units that are the
+/// same whatever the number of threads, so that results are too.
+class Linear {
+ public:
+  virtual ~Linear() = default;
+  std::int64_t rows() const { return rows_; }
+  std::int64_t cols() const { return cols_; }
+
+  virtual std::int64_t units() const = 0;
+  /// y[t * y_stride + r] = (W x)[t, r] + b[r] for the rows r of one unit.
+  virtual void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y,
+                        std::size_t y_stride, Workspace::Worker& worker) const = 0;
+  /// Puts x [tokens, cols] into the form `multiply` wants.
+  virtual void prepare(const float* x, std::int64_t tokens, LinearInput& input, ThreadPool& pool) const = 0;
+  /// True when both prepare every input alike.
+  virtual bool same_input(const Linear& other) const = 0;
+
+ protected:
+  std::int64_t rows_ = 0;
+  std::int64_t cols_ = 0;
+  std::vector<float> bias_;  // empty or `rows`
+};
+
+/// Weights in F32, F16 or BF16, converted by blocks of rows; FP32 arithmetic. The reference path.
+std::unique_ptr<Linear> make_dense_linear(const TensorView& weight, std::vector<float> bias);
+
+/// Coded INT8 weights, decoded by chunks into the worker's buffer; W8A8 or weight-only arithmetic.
+/// `weight` must outlive the result.
+std::unique_ptr<Linear> make_coded_linear(const CodedTensor& weight, ActivationMode mode, std::vector<float> bias);
+
+/// y_i = W_i x + b_i for layers that share the input x [tokens, cols], as one parallel loop over all their
+/// units. y_i is [tokens, rows_i].
+void multiply_group(std::span<const Linear* const> linears, const float* x, std::int64_t tokens,
+                    std::span<float* const> y, Workspace& workspace);
+
+/// Rows of the token embedding, [vocab, hidden].
+class Embedding {
+ public:
+  virtual ~Embedding() = default;
+  /// out[i] = row ids[i]. Every id must be in [0, vocab).
+  virtual void lookup(std::span<const std::int32_t> ids, float* out, Workspace& workspace) const = 0;
+};
+
+std::unique_ptr<Embedding> make_dense_embedding(const TensorView& weight);
+std::unique_ptr<Embedding> make_coded_embedding(const CodedTensor& weight);
+
+}  // namespace twofold

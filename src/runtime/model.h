@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "format/container.h"
+#include "model/model_spec.h"
+#include "runtime/layer.h"
+#include "runtime/workspace.h"
+
+namespace twofold {
+
+/// Keys and values of one sequence in every layer. Grows as the sequence does.
+struct KvCache {
+  explicit KvCache(const ModelSpec& spec) : layers(spec.layers.size()) {}
+  /// Takes the memory for `positions` tokens at once.
+  void reserve(const ModelSpec& spec, std::int64_t positions);
+
+  std::vector<LayerCache> layers;
+  std::int64_t length = 0;  // tokens so far
+};
+
+/// One sequence's part of a batch: these tokens follow those in its cache.
+struct Sequence {
+  KvCache* cache = nullptr;
+  std::span<const std::int32_t> tokens;
+};
+
+/// A model directory, original or Twofold, ready to compute. Weights stay mapped and are converted or
+/// decoded by blocks as they are used. One thread at a time.
+class Model {
+ public:
+  struct Options {
+    int threads = 0;             // 0: one per core
+    bool release_pages = false;  // give mapped weights back after use: small memory, more page faults
+  };
+
+  /// Throws Error for anything wrong with the directory: config, missing tensors, shapes.
+  Model(const std::filesystem::path& directory, const Options& options);
+
+  const ModelSpec& spec() const { return spec_; }
+  bool compressed() const { return container_ != nullptr; }
+  const Container* container() const { return container_.get(); }
+  /// The checkpoint that holds the weights, coded or not.
+  const Checkpoint& checkpoint() const;
+  Workspace& workspace() { return workspace_; }
+
+  /// Which positions' logits are wanted.
+  enum class Logits { kLast, kAll };
+
+  /// Runs the batch, appends to the caches, and returns logits [rows, vocab]: one row per sequence (kLast)
+  /// or per token (kAll). Tokens outside the vocabulary and sequences past max_positions are Errors.
+  std::vector<float> forward(std::span<const Sequence> batch, Logits wanted);
+
+  // The steps of `forward`, for those who look in between (calibration).
+  void embed(std::span<const std::int32_t> tokens, float* hidden);
+  LayerWeights load_layer(std::size_t layer) const;
+  const LayerWeights& layer(std::size_t index) const { return layers_[index]; }
+  /// Final norm and head: hidden [rows, hidden_size] to logits [rows, vocab]. `hidden` is overwritten.
+  void head(float* hidden, std::int64_t rows, float* logits);
+  const RopeTable& rope(std::int64_t positions);
+  void release_layer(std::size_t layer) const;
+
+ private:
+  /// The coded tensor of this name, its shape checked, or nullptr.
+  const CodedTensor* find_coded(const std::string& name, std::int64_t rows, std::int64_t cols) const;
+  const TensorView& float_weight(const std::string& name, const std::vector<std::int64_t>& shape) const;
+  std::unique_ptr<Linear> load_linear(const LinearSpec& linear) const;
+  std::vector<float> load_vector(const std::string& name, std::int64_t size) const;
+
+  ModelSpec spec_;
+  Options options_;
+  std::unique_ptr<Container> container_;    // one of the two
+  std::unique_ptr<Checkpoint> checkpoint_;
+  ActivationMode activations_ = ActivationMode::kPerToken;
+  Workspace workspace_;
+  RopeTable rope_;
+  std::unique_ptr<Embedding> embedding_;
+  std::vector<LayerWeights> layers_;
+  std::vector<float> final_norm_;
+  std::unique_ptr<Linear> head_;
+};
+
+}  // namespace twofold

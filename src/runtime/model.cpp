@@ -1,6 +1,7 @@
 #include "runtime/model.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
@@ -70,27 +71,31 @@ std::vector<float> Model::load_vector(const std::string& name, std::int64_t size
   return values;
 }
 
-std::unique_ptr<Linear> Model::load_linear(const LinearSpec& linear) const {
+std::unique_ptr<Linear> Model::load_linear(const LinearSpec& linear, const Replacement& replacement,
+                                           ActivationMode mode) const {
   std::vector<float> bias;
   if (linear.bias) bias = load_vector(linear.name + ".bias", linear.rows);
+  if (const CodedTensor* coded = replacement ? replacement(linear) : nullptr) {
+    return make_coded_linear(*coded, mode, std::move(bias));
+  }
   if (const CodedTensor* coded = find_coded(linear.weight(), linear.rows, linear.cols)) {
     return make_coded_linear(*coded, activations_, std::move(bias));
   }
   return make_dense_linear(float_weight(linear.weight(), {linear.rows, linear.cols}), std::move(bias));
 }
 
-LayerWeights Model::load_layer(std::size_t index) const {
+LayerWeights Model::load_layer(std::size_t index, const Replacement& replacement, ActivationMode mode) const {
   const LayerSpec& layer = spec_.layers[index];
   LayerWeights weights;
   weights.input_norm = load_vector(layer.input_norm, spec_.hidden_size);
   weights.post_attention_norm = load_vector(layer.post_attention_norm, spec_.hidden_size);
-  weights.q = load_linear(layer.q);
-  weights.k = load_linear(layer.k);
-  weights.v = load_linear(layer.v);
-  weights.o = load_linear(layer.o);
-  weights.gate = load_linear(layer.gate);
-  weights.up = load_linear(layer.up);
-  weights.down = load_linear(layer.down);
+  weights.q = load_linear(layer.q, replacement, mode);
+  weights.k = load_linear(layer.k, replacement, mode);
+  weights.v = load_linear(layer.v, replacement, mode);
+  weights.o = load_linear(layer.o, replacement, mode);
+  weights.gate = load_linear(layer.gate, replacement, mode);
+  weights.up = load_linear(layer.up, replacement, mode);
+  weights.down = load_linear(layer.down, replacement, mode);
   return weights;
 }
 
@@ -115,12 +120,12 @@ void Model::embed(std::span<const std::int32_t> tokens, float* hidden) {
   embedding_->lookup(tokens, hidden, workspace_);
 }
 
-void Model::head(float* hidden, std::int64_t rows, float* logits) {
+void Model::head(float* hidden, std::int64_t rows, float* logits, const Linear* replacement) {
   const auto width = static_cast<std::size_t>(spec_.hidden_size);
   for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
     ops().rms_norm(hidden + r * width, final_norm_.data(), spec_.norm_eps, width, hidden + r * width);
   }
-  multiply_group(std::array<const Linear*, 1>{head_.get()}, hidden, rows, std::array{logits}, workspace_);
+  multiply_group(std::array{replacement != nullptr ? replacement : head_.get()}, hidden, rows, std::array{logits}, workspace_);
 }
 
 std::vector<float> Model::forward(std::span<const Sequence> batch, Logits wanted) {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <span>
 #include <vector>
@@ -57,10 +58,14 @@ class Model {
 
   // The steps of `forward`, for those who look in between (calibration).
   void embed(std::span<const std::int32_t> tokens, float* hidden);
-  LayerWeights load_layer(std::size_t layer) const;
+  /// A layer's weights; linears for which `replacement` gives a coded tensor use that, with `mode`.
+  using Replacement = std::function<const CodedTensor*(const LinearSpec& linear)>;
+  LayerWeights load_layer(std::size_t layer, const Replacement& replacement = {},
+                          ActivationMode mode = ActivationMode::kPerToken) const;
   const LayerWeights& layer(std::size_t index) const { return layers_[index]; }
   /// Final norm and head: hidden [rows, hidden_size] to logits [rows, vocab]. `hidden` is overwritten.
-  void head(float* hidden, std::int64_t rows, float* logits);
+  /// `replacement` stands in for the head's weights where given.
+  void head(float* hidden, std::int64_t rows, float* logits, const Linear* replacement = nullptr);
   const RopeTable& rope(std::int64_t positions);
   void release_layer(std::size_t layer) const;
 
@@ -68,7 +73,8 @@ class Model {
   /// The coded tensor of this name, its shape checked, or nullptr.
   const CodedTensor* find_coded(const std::string& name, std::int64_t rows, std::int64_t cols) const;
   const TensorView& float_weight(const std::string& name, const std::vector<std::int64_t>& shape) const;
-  std::unique_ptr<Linear> load_linear(const LinearSpec& linear) const;
+  std::unique_ptr<Linear> load_linear(const LinearSpec& linear, const Replacement& replacement = {},
+                                      ActivationMode mode = ActivationMode::kPerToken) const;
   std::vector<float> load_vector(const std::string& name, std::int64_t size) const;
 
   ModelSpec spec_;

@@ -1,0 +1,178 @@
+#include "compress/compress.h"
+
+#include <algorithm>
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/progress.h"
+#include "compress/calibration_run.h"
+#include "compress/stage_one.h"
+#include "compress/statistics_file.h"
+
+namespace twofold {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Files beside the weights that belong to the model: configuration, tokenizer, licence, chat template.
+std::vector<fs::path> companion_files(const fs::path& directory) {
+  static const std::set<std::string> kWeights = {".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"};
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    const std::string name = entry.path().filename().string();
+    if (!entry.is_regular_file() || name.starts_with(".") || name == "config.json") continue;
+    if (kWeights.contains(entry.path().extension().string()) || name.ends_with(".index.json")) continue;
+    files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+class Compressor {
+ public:
+  Compressor(const CompressOptions& options, Model& model, const CalibrationText& text, Recipe recipe)
+      : options_(options),
+        recipe_(std::move(recipe)),
+        model_(model),
+        spec_(model.spec()),
+        text_(text),
+        pool_(model.workspace().pool()),
+        codec_(find_codec(recipe_.codec)),
+        writer_(options.destination, names(), options.max_shard_bytes),
+        progress_("Compressing", parameters()) {
+    report_.recipe = recipe_;
+    report_.parameters = parameters();
+  }
+
+  CompressReport run() {
+    const auto start = std::chrono::steady_clock::now();
+    std::optional<StatisticsFile> statistics_file;
+    if (!options_.statistics.empty()) statistics_file.emplace(options_.statistics, spec_);
+    CalibrationRun calibration(text_, embed_text(model_, text_));
+    add_by_row(spec_.embedding);
+    StatisticsCollector statistics(pool_);
+    for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
+      calibration.step(model_, i, model_.layer(i), &statistics);
+      for (const LinearSpec* linear : spec_.layers[i].linears()) {
+        add_linear(*linear, statistics.at(*linear));
+        if (statistics_file) statistics_file->add(*linear, statistics.at(*linear));
+      }
+      statistics.clear();
+      model_.release_layer(i);
+    }
+    if (!spec_.tied_embeddings) add_by_row(spec_.head.weight());
+    for (const std::string& name : names()) {
+      if (!done_.contains(name)) add_plain(name);
+    }
+    for (const fs::path& file : companion_files(options_.source)) writer_.copy_file(file);
+    Json recipe = recipe_.to_json();
+    recipe["calibration"] = {{"source", text_.source}, {"tokens", text_.tokens()}, {"xxh3", text_.hash}};
+    writer_.commit(read_json_file(options_.source / "config.json"), recipe);
+    if (statistics_file) statistics_file->finish();
+    report_.calibration_tokens = text_.tokens();
+    report_.source_bytes = directory_bytes(options_.source);
+    report_.stored_bytes = directory_bytes(options_.destination);
+    report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    return report_;
+  }
+
+ private:
+  /// Every tensor to store. A head beside tied embeddings is a copy that nothing reads.
+  std::vector<std::string> names() const {
+    std::vector<std::string> names;
+    for (const auto& [name, tensor] : model_.checkpoint().tensors()) {
+      if (spec_.tied_embeddings && name == "lm_head.weight") continue;
+      names.push_back(name);
+    }
+    return names;
+  }
+
+  std::uint64_t parameters() const {
+    std::uint64_t total = 0;
+    for (const std::string& name : names()) {
+      total += static_cast<std::uint64_t>(model_.checkpoint().at(name).elements());
+    }
+    return total;
+  }
+
+  void add_linear(const LinearSpec& linear, const ChannelStatistics& statistics) {
+    const std::string name = linear.weight();
+    if (recipe_.skips(name)) return;  // stored plain at the end
+    check_interrupt();
+    const TensorView& tensor = model_.checkpoint().at(name);
+    QuantizedMatrix matrix = stage_one(load_weights(tensor, pool_), linear.rows, linear.cols, statistics, recipe_, pool_);
+    report_.linear_bytes += add_coded(tensor, matrix);
+    report_.linear_weights += matrix.q.size();
+  }
+
+  void add_by_row(const std::string& name) {
+    if (recipe_.skips(name)) return;
+    check_interrupt();
+    const TensorView& tensor = model_.checkpoint().at(name);
+    QuantizedMatrix matrix = quantize_per_row(load_weights(tensor, pool_), tensor.shape.at(0), tensor.shape.at(1), pool_);
+    add_coded(tensor, matrix);
+    model_.checkpoint().release(tensor);
+  }
+
+  std::uint64_t add_coded(const TensorView& tensor, QuantizedMatrix& matrix) {
+    matrix.parts.name = tensor.name;
+    const std::uint64_t bytes = writer_.add_coded(matrix.parts, matrix.q, codec_, pool_);
+    done_.insert(tensor.name);
+    progress_.advance(matrix.q.size(), tensor.name);
+    return bytes;
+  }
+
+  void add_plain(const std::string& name) {
+    check_interrupt();
+    const TensorView& tensor = model_.checkpoint().at(name);
+    writer_.add_plain(tensor);
+    model_.checkpoint().release(tensor);
+    progress_.advance(static_cast<std::uint64_t>(tensor.elements()), name);
+  }
+
+  const CompressOptions& options_;
+  Recipe recipe_;
+  Model& model_;
+  const ModelSpec& spec_;
+  const CalibrationText& text_;
+  ThreadPool& pool_;
+  const Codec& codec_;
+  ContainerWriter writer_;
+  Progress progress_;
+  std::set<std::string> done_;
+  CompressReport report_;
+};
+
+}  // namespace
+
+CompressReport compress_model(const CompressOptions& options) {
+  check(options.recipe);
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(options.destination, error))) {  // before minutes of calibration
+    fail("{}: already exists; remove it or name another destination", options.destination.string());
+  }
+  if (Container::is_container(options.source)) fail("{}: is compressed already", options.source.string());
+  Model model(options.source, {.threads = options.threads, .release_pages = true});
+  const auto tokenizer = load_tokenizer(options.source);
+  for (const auto& [name, tensor] : model.checkpoint().tensors()) {
+    check_interrupt();
+    if (is_float_weight(tensor.dtype)) check_finite(tensor, model.workspace().pool());
+    model.checkpoint().release(tensor);
+  }
+  const CalibrationText text = make_calibration_text(model, *tokenizer, options.calibration);
+  Recipe recipe = options.recipe;
+  std::vector<AlphaPoint> alphas;
+  if (options.auto_alpha) {
+    alphas = try_alphas(model, text, recipe);
+    recipe.alpha = best_alpha(alphas, options.max_kl).alpha;
+  }
+  CompressReport report = Compressor(options, model, text, recipe).run();
+  report.alphas = std::move(alphas);
+  return report;
+}
+
+}  // namespace twofold

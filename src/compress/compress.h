@@ -1,0 +1,42 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "compress/alpha_search.h"
+#include "compress/calibration_text.h"
+#include "compress/recipe.h"
+
+namespace twofold {
+
+struct CompressOptions {
+  std::filesystem::path source;
+  std::filesystem::path destination;        // must not exist
+  Recipe recipe;
+  bool auto_alpha = false;                  // choose recipe.alpha by `best_alpha`
+  double max_kl = 0.01;                     // nats, for auto_alpha
+  CalibrationOptions calibration;
+  std::filesystem::path statistics;         // where to save the calibration statistics; empty: nowhere
+  std::uint64_t max_shard_bytes = 5'000'000'000;
+  int threads = 0;
+};
+
+struct CompressReport {
+  Recipe recipe;                            // as applied
+  std::vector<AlphaPoint> alphas;           // what the search saw, if there was one
+  std::int64_t calibration_tokens = 0;
+  std::uint64_t linear_weights = 0;         // in the decoder's linear layers that were coded
+  std::uint64_t linear_bytes = 0;           // stored for them, with tables, index, scales
+  std::uint64_t parameters = 0;             // in the whole model
+  std::uint64_t source_bytes = 0;           // whole directory
+  std::uint64_t stored_bytes = 0;           // whole directory
+  double seconds = 0;
+};
+
+/// Compresses a Hugging Face directory into a Twofold directory: calibration, stage one and stage two, one
+/// layer at a time. The destination appears when everything is written, or not at all.
+CompressReport compress_model(const CompressOptions& options);
+
+}  // namespace twofold

@@ -128,7 +128,7 @@ void Model::head(float* hidden, std::int64_t rows, float* logits, const Linear* 
   multiply_group(std::array{replacement != nullptr ? replacement : head_.get()}, hidden, rows, std::array{logits}, workspace_);
 }
 
-std::vector<float> Model::forward(std::span<const Sequence> batch, Logits wanted) {
+AlignedVector<float> Model::hidden_states(std::span<const Sequence> batch) {
   const auto width = static_cast<std::size_t>(spec_.hidden_size);
   std::vector<std::int32_t> tokens;
   std::vector<LayerSlice> slices;
@@ -154,7 +154,13 @@ std::vector<float> Model::forward(std::span<const Sequence> batch, Logits wanted
   }
   for (const Sequence& sequence : batch) sequence.cache->length += static_cast<std::int64_t>(sequence.tokens.size());
 
-  std::size_t rows = tokens.size();
+  return hidden;
+}
+
+std::vector<float> Model::forward(std::span<const Sequence> batch, Logits wanted) {
+  const auto width = static_cast<std::size_t>(spec_.hidden_size);
+  AlignedVector<float> hidden = hidden_states(batch);
+  std::size_t rows = hidden.size() / width;
   if (wanted == Logits::kLast) {
     rows = 0;
     std::size_t end = 0;

@@ -56,7 +56,9 @@ class Model {
   /// or per token (kAll). Tokens outside the vocabulary and sequences past max_positions are Errors.
   std::vector<float> forward(std::span<const Sequence> batch, Logits wanted);
 
-  // The steps of `forward`, for those who look in between (calibration).
+  // The steps of `forward`, for those who look in between (calibration) or want logits a few at a time.
+  /// Runs the batch and appends to the caches; hidden states before the final norm, [tokens, hidden_size].
+  AlignedVector<float> hidden_states(std::span<const Sequence> batch);
   void embed(std::span<const std::int32_t> tokens, float* hidden);
   /// A layer's weights; linears for which `replacement` gives a coded tensor use that, with `mode`.
   using Replacement = std::function<const CodedTensor*(const LinearSpec& linear)>;

@@ -1,0 +1,121 @@
+#include <fmt/core.h>
+
+#include <cstdio>
+#include <iostream>
+#include <iterator>
+#include <memory>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "base/progress.h"
+#include "cli/command.h"
+#include "runtime/generate.h"
+#include "text/tokenizer.h"
+
+namespace twofold {
+
+namespace {
+
+struct Flags {
+  std::string model;
+  std::string prompt;
+  std::int64_t count = 128;
+  SamplingOptions sampling;
+  int threads = 0;
+  bool ignore_eos = false;
+  bool no_echo = false;
+};
+
+void print_out(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
+    fail("standard output: cannot write");
+  }
+}
+
+const char* describe(GenerationStats::End end) {
+  switch (end) {
+    case GenerationStats::End::kEos: return "end of text";
+    case GenerationStats::End::kContext: return "context full";
+    case GenerationStats::End::kStopped: return "interrupted";
+    case GenerationStats::End::kCount: break;
+  }
+  return "as many as asked";
+}
+
+double rate(std::int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
+
+/// Sizes of the weights as they lie in memory, and as INT8 they would.
+void print_weights(const Model& model) {
+  if (!model.compressed()) {
+    std::uint64_t bytes = 0;
+    for (const auto& [name, tensor] : model.checkpoint().tensors()) bytes += tensor.bytes.size();
+    fmt::print(stderr, "weights: {} as stored\n", format_bytes(bytes));
+    return;
+  }
+  std::uint64_t stored = 0;
+  std::uint64_t int8 = 0;
+  for (const auto& [name, tensor] : model.container()->coded()) {
+    stored += tensor.stored_bytes;
+    int8 += static_cast<std::uint64_t>(tensor.rows) * static_cast<std::uint64_t>(tensor.cols);
+  }
+  for (const auto& [name, tensor] : model.container()->plain()) {
+    stored += tensor.bytes.size();
+    int8 += tensor.bytes.size();
+  }
+  fmt::print(stderr, "weights: {} coded, {} as INT8\n", format_bytes(stored), format_bytes(int8));
+}
+
+void run(Flags& flags) {
+  check(flags.sampling);
+  if (flags.prompt == "-") {
+    flags.prompt.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
+  }
+  Model model(flags.model, {.threads = flags.threads});
+  const auto tokenizer = load_tokenizer(flags.model);
+  std::vector<TokenId> prompt = tokenizer->encode_prompt(flags.prompt);
+  if (prompt.empty() && model.spec().bos) prompt.push_back(static_cast<TokenId>(*model.spec().bos));
+  if (!flags.no_echo) print_out(flags.prompt);
+
+  Sampler sampler(flags.sampling);
+  bool first = flags.prompt.empty();
+  const GenerationStats stats =
+      generate(model, prompt, flags.count, flags.ignore_eos, sampler, [&](TokenId token) {
+        std::string piece = tokenizer->piece(token);
+        if (first && piece.starts_with(' ')) piece.erase(0, 1);  // the tokenizer's own, before a first word
+        first = false;
+        print_out(piece);
+        return !interrupted();
+      });
+  print_out("\n");
+  fmt::print(stderr, "\nprefill: {} tokens, {:.1f} tokens/s\n", stats.prompt_tokens,
+             rate(stats.prompt_tokens, stats.prefill_seconds));
+  fmt::print(stderr, "decode: {} tokens, {:.1f} tokens/s ({})\n", stats.generated_tokens,
+             rate(stats.decode_passes, stats.decode_seconds), describe(stats.end));
+  print_weights(model);
+  fmt::print(stderr, "peak RSS: {}\n", format_bytes(peak_rss_bytes()));
+  if (stats.end == GenerationStats::End::kStopped) throw Interrupted("interrupted");
+}
+
+}  // namespace
+
+void add_run_command(CLI::App& app) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* command = app.add_subcommand("run", "Generate text with an original or a Twofold model directory");
+  command->add_option("-m,--model", flags->model, "Model directory")->required();
+  command->add_option("-p,--prompt", flags->prompt, "Text to continue; - reads it from standard input");
+  command->add_option("-n,--predict", flags->count, "Tokens to generate")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command->add_option("--temperature,--temp", flags->sampling.temperature, "0 takes the most likely token")->capture_default_str();
+  command->add_option("--top-k", flags->sampling.top_k, "Draw from the k most likely tokens; 0: all")->capture_default_str();
+  command->add_option("--top-p", flags->sampling.top_p, "Draw from the fewest tokens with this probability; 1: all")->capture_default_str();
+  command->add_option("--min-p", flags->sampling.min_p, "Drop tokens less likely than this share of the best; 0: none")->capture_default_str();
+  command->add_option("--repetition-penalty,--repeat-penalty", flags->sampling.repetition_penalty,
+                      "Above 1 makes tokens that were used less likely")->capture_default_str();
+  command->add_option("-s,--seed", flags->sampling.seed, "Seed of the sampler: the same seed gives the same text")->capture_default_str();
+  command->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")->capture_default_str()->check(CLI::Range(0, 1024));
+  command->add_flag("--ignore-eos", flags->ignore_eos, "Go on after an end-of-text token");
+  command->add_flag("--no-display-prompt", flags->no_echo, "Print only what is generated");
+  command->callback([flags] { run(*flags); });
+}
+
+}  // namespace twofold

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 
 #include "base/error.h"
 
@@ -19,12 +20,15 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string reason(int error) { return std::generic_category().message(error); }
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
 
 }  // namespace
 
 File::File(const fs::path& path) : path_(path.string()) {
-  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without O_NONBLOCK, opening a named pipe would wait for a writer.
+  fd_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) fail("{}: cannot open: {}", path_, reason(errno));
   struct stat info = {};
   if (fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -130,8 +134,12 @@ void write_file(const fs::path& path, std::string_view contents) {
 std::uint64_t directory_bytes(const fs::path& directory) {
   std::uint64_t total = 0;
   std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory, error)) {
-    if (entry.is_regular_file()) total += entry.file_size();
+  fs::directory_iterator entry(directory, error);
+  for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
+    struct stat info = {};  // a file that vanishes meanwhile counts as none
+    if (::stat(entry->path().c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
+      total += static_cast<std::uint64_t>(info.st_size);
+    }
   }
   if (error) fail("{}: cannot list: {}", directory.string(), error.message());
   return total;

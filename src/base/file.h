@@ -90,6 +90,8 @@ class StagedDirectory {
   void commit();
 
  private:
+  void remove_staging();
+
   std::filesystem::path destination_;
   std::filesystem::path staging_;
   int lock_fd_ = -1;
@@ -105,7 +107,7 @@ inline std::span<const std::uint8_t> as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-/// Sum of the sizes of all regular files in a directory, in bytes.
+/// Sum of the sizes of all regular files in a directory (not below it), in bytes; links are followed.
 std::uint64_t directory_bytes(const std::filesystem::path& directory);
 
 }  // namespace twofold

@@ -14,13 +14,18 @@ namespace {
 
 constexpr int kMaxDepth = 128;
 
-/// Describes a value in an error message; long ones are cut.
+constexpr std::size_t kMaxShown = 100;  // characters of a text in a message
+
+std::string cut(std::string text) {
+  if (text.size() > kMaxShown) text = text.substr(0, kMaxShown - 3) + "...";
+  return text;
+}
+
+/// Describes a value in an error message.
 std::string describe(const Json& value) {
   if (value.is_object()) return "an object";
   if (value.is_array()) return "an array";
-  std::string text = value.dump(-1, ' ', true, Json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
+  return cut(value.dump(-1, ' ', true, Json::error_handler_t::replace));
 }
 
 const Json* find(const Json& object, std::string_view key, std::string_view where, bool required) {
@@ -57,6 +62,11 @@ Json parse_json(std::string_view text, std::string_view where) {
   }
 }
 
+std::string json_quote(std::string_view text) {
+  // No more than can be shown is escaped: the text may be as long as the file.
+  return describe(Json(std::string(text.substr(0, kMaxShown))));
+}
+
 Json read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
   return parse_json(read_file(path, max_bytes), path.string());
 }
@@ -65,8 +75,9 @@ std::int64_t json_int(const Json& object, std::string_view key, std::string_view
                       std::int64_t max, std::optional<std::int64_t> fallback) {
   const Json* value = find(object, key, where, !fallback);
   if (value == nullptr) return *fallback;
-  const bool fits = value->is_number_integer() &&
-                    !(value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX));
+  const bool fits =
+      value->is_number_integer() &&
+      !(value->is_number_unsigned() && value->get<std::uint64_t>() > static_cast<std::uint64_t>(INT64_MAX));
   if (!fits || value->get<std::int64_t>() < min || value->get<std::int64_t>() > max) {
     fail("{}: \"{}\": expected an integer from {} to {}, found {}", where, key, min, max, describe(*value));
   }
@@ -84,10 +95,12 @@ double json_double(const Json& object, std::string_view key, std::string_view wh
   return number;
 }
 
-bool json_bool(const Json& object, std::string_view key, std::string_view where, std::optional<bool> fallback) {
+bool json_bool(const Json& object, std::string_view key, std::string_view where,
+               std::optional<bool> fallback) {
   const Json* value = find(object, key, where, !fallback);
   if (value == nullptr) return *fallback;
-  if (!value->is_boolean()) fail("{}: \"{}\": expected true or false, found {}", where, key, describe(*value));
+  if (!value->is_boolean())
+    fail("{}: \"{}\": expected true or false, found {}", where, key, describe(*value));
   return value->get<bool>();
 }
 

@@ -15,6 +15,10 @@ using Json = nlohmann::json;
 /// disagree on them), trailing bytes, invalid UTF-8 and more than 128 levels of nesting.
 Json parse_json(std::string_view text, std::string_view where);
 
+/// `text` in quotes for an error message: names in files may hold anything, so control characters and
+/// whatever is not ASCII are escaped, and a long text is cut.
+std::string json_quote(std::string_view text);
+
 /// Reads and parses a file of at most `max_bytes`.
 Json read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes = std::uint64_t{1} << 30);
 

@@ -17,7 +17,8 @@ constexpr auto kRedraw = std::chrono::milliseconds(100);
 }  // namespace
 
 std::string format_duration(double seconds) {
-  const auto whole = static_cast<std::uint64_t>(std::llround(std::clamp(seconds, 0.0, 1e9)));
+  if (!(seconds > 0)) seconds = 0;  // also what is not a number
+  const auto whole = static_cast<std::uint64_t>(std::llround(std::min(seconds, 1e9)));
   if (whole < 3600) return fmt::format("{}:{:02}", whole / 60, whole % 60);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
@@ -46,7 +47,7 @@ Progress::~Progress() {
 }
 
 void Progress::advance(std::uint64_t amount, const std::string& detail) {
-  done_ = std::min(total_, done_ + amount);
+  done_ += std::min(amount, total_ - done_);
   draw(detail, done_ == total_);
 }
 

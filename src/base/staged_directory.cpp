@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <system_error>
 #include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -17,7 +18,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-std::string reason(int error) { return std::generic_category().message(error); }
+std::string reason(int error) {
+  return std::generic_category().message(error);
+}
 
 void sync_directory(const fs::path& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -51,16 +54,35 @@ int lock_staging(const fs::path& staging, const fs::path& destination) {
   return fd;
 }
 
+void check_absent(const fs::path& destination) {
+  std::error_code error;
+  if (fs::exists(fs::symlink_status(destination, error))) {
+    fail("{}: already exists; remove it or name another destination", destination.string());
+  }
+}
+
+/// Removes what a process that was killed has left.
+void remove_contents(const fs::path& staging) {
+  std::error_code error;
+  std::vector<fs::path> left;
+  for (fs::directory_iterator entry(staging, error); !error && entry != fs::directory_iterator();
+       entry.increment(error)) {
+    left.push_back(entry->path());
+  }
+  for (const fs::path& path : left) {
+    if (!error) fs::remove_all(path, error);
+  }
+  if (error) fail("{}: cannot remove what an earlier run left: {}", staging.string(), error.message());
+}
+
 }  // namespace
 
 StagedDirectory::StagedDirectory(const fs::path& destination) {
   // A trailing slash would put the staging directory inside the destination.
   destination_ = (destination.has_filename() ? destination : destination.parent_path());
   if (destination_.empty()) throw UsageError("the destination directory has an empty name");
+  check_absent(destination_);
   std::error_code error;
-  if (fs::exists(fs::symlink_status(destination_, error))) {
-    fail("{}: already exists; remove it or name another destination", destination_.string());
-  }
   const fs::path parent = destination_.has_parent_path() ? destination_.parent_path() : fs::path(".");
   if (!fs::is_directory(parent, error)) fail("{}: no such directory", parent.string());
   staging_ = destination_;
@@ -69,23 +91,30 @@ StagedDirectory::StagedDirectory(const fs::path& destination) {
     if (attempt == 100) fail("{}: cannot lock", staging_.string());
     lock_fd_ = lock_staging(staging_, destination_);
   }
-  for (const auto& entry : fs::directory_iterator(staging_, error)) {
-    fs::remove_all(entry.path(), error);  // left by a process that was killed
+  try {
+    check_absent(destination_);  // whoever held the lock before may just have finished
+    remove_contents(staging_);
+  } catch (...) {
+    remove_staging();
+    throw;
   }
 }
 
 StagedDirectory::~StagedDirectory() {
-  if (lock_fd_ < 0) return;
+  if (lock_fd_ >= 0) remove_staging();
+}
+
+void StagedDirectory::remove_staging() {
   std::error_code ignored;
   fs::remove_all(staging_, ignored);
-  ::close(lock_fd_);
+  ::close(std::exchange(lock_fd_, -1));
 }
 
 void StagedDirectory::commit() {
   sync_directory(staging_);
   if (renameat2(AT_FDCWD, staging_.c_str(), AT_FDCWD, destination_.c_str(), RENAME_NOREPLACE) != 0) {
     // Some file systems lack the flag; rename() refuses a destination that is not an empty directory.
-    if (errno != EINVAL || ::rename(staging_.c_str(), destination_.c_str()) != 0) {
+    if ((errno != EINVAL && errno != ENOSYS) || ::rename(staging_.c_str(), destination_.c_str()) != 0) {
       fail("{}: cannot rename {} to it: {}", destination_.string(), staging_.string(), reason(errno));
     }
   }

@@ -3,7 +3,10 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <system_error>
 #include <utility>
+
+#include "base/error.h"
 
 namespace twofold {
 
@@ -42,12 +45,21 @@ int available_cores() {
 ThreadPool::ThreadPool(int threads) {
   const int total = threads > 0 ? threads : available_cores();
   workers_.reserve(static_cast<std::size_t>(total - 1));
-  for (int worker = 1; worker < total; ++worker) {
-    workers_.emplace_back([this, worker] { work(worker); });
+  try {
+    for (int worker = 1; worker < total; ++worker) {
+      workers_.emplace_back([this, worker] { work(worker); });
+    }
+  } catch (const std::system_error& error) {
+    stop();
+    fail("cannot start {} threads: {}", total, error.code().message());
   }
 }
 
 ThreadPool::~ThreadPool() {
+  stop();
+}
+
+void ThreadPool::stop() {
   stop_ = true;
   generation_.fetch_add(1, std::memory_order_release);
   generation_.notify_all();

@@ -14,7 +14,7 @@ namespace twofold {
 /// one starts no thread. Calls do not nest, and only one thread may call at a time.
 class ThreadPool {
  public:
-  /// `threads` <= 0 means one per core this process may run on.
+  /// `threads` <= 0 means one per core this process may run on. Throws Error when the system refuses.
   explicit ThreadPool(int threads = 0);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
@@ -29,6 +29,7 @@ class ThreadPool {
   void run(std::size_t count, const Body& body);
 
  private:
+  void stop();
   void work(int worker);
   void run_part(int worker);
 

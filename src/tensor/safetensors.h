@@ -17,9 +17,9 @@ namespace twofold {
 struct TensorView {
   std::string name;
   DType dtype = DType::kF32;
-  std::vector<std::int64_t> shape;        // outermost first; empty for a scalar
-  std::span<const std::uint8_t> bytes;    // row-major, little-endian
-  std::string_view file;                  // path, for messages
+  std::vector<std::int64_t> shape;      // outermost first; empty for a scalar
+  std::span<const std::uint8_t> bytes;  // row-major, little-endian
+  std::string_view file;                // path, for messages
 
   std::int64_t elements() const;
 };
@@ -51,16 +51,20 @@ void parse_safetensors(std::span<const std::uint8_t> file, std::string_view path
                        std::map<std::string, TensorView>& tensors,
                        std::map<std::string, std::string>& metadata, std::span<const std::uint8_t>& header);
 
-/// Writes a safetensors file in one pass over the data: room for the header is reserved, tensors are
-/// appended as they come, the header is filled in at the end and padded with spaces (which the format
-/// allows), so that the data begins on a 64-byte boundary.
+/// Writes a safetensors file in one pass: tensors are appended as they come, the header is written at the
+/// end and padded with spaces (which the format allows), so that the data begins on a 64-byte boundary.
+/// Small files are held in memory until then and get a header that fits exactly; when the data passes
+/// `kHeldBytes`, it goes to disk behind room reserved for the header.
 class SafetensorsWriter {
  public:
+  static constexpr std::uint64_t kHeldBytes = std::uint64_t{32} << 20;
+
   /// `reserved_header_bytes`: an upper bound on the JSON, see `header_bytes_bound`.
   SafetensorsWriter(const std::filesystem::path& path, std::uint64_t reserved_header_bytes);
   ~SafetensorsWriter();
 
-  /// Starts a tensor. Its bytes follow by `write`, in any number of pieces, until `end_tensor`.
+  /// Starts a tensor. Its bytes follow by `write`, in any number of pieces, until `end_tensor`, which
+  /// throws Error when they are not what dtype and shape say.
   /// dtype U8 tensors of unknown size may be begun with shape {-1}: `end_tensor` fills it in.
   void begin_tensor(const std::string& name, DType dtype, std::vector<std::int64_t> shape);
   void write(std::span<const std::uint8_t> bytes);
@@ -68,7 +72,8 @@ class SafetensorsWriter {
   void add(const std::string& name, DType dtype, std::vector<std::int64_t> shape,
            std::span<const std::uint8_t> bytes);
 
-  std::uint64_t data_bytes() const;  // written so far, without the header
+  std::uint64_t data_bytes() const;    // written so far, without the header
+  std::uint64_t header_bytes() const;  // of the JSON so far, without metadata and padding
 
   /// Writes the header with `metadata` as `__metadata__` and syncs. Returns the file's size and the XXH3 of
   /// the header bytes (length field, JSON, padding). Throws Error when the reserve was too small.
@@ -78,7 +83,8 @@ class SafetensorsWriter {
   };
   Summary finish(const std::map<std::string, std::string>& metadata);
 
-  /// Largest header entry for a tensor of this name (any dtype, up to 4 dimensions), in bytes.
+  /// Largest header entry for a tensor of this name (any dtype, up to 8 dimensions), in bytes. The JSON
+  /// is these, the metadata and 32 bytes at most.
   static std::uint64_t header_bytes_bound(std::string_view name);
 
  private:

@@ -3,6 +3,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "base/json.h"
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/table.h"

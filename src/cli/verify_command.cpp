@@ -18,8 +18,11 @@ void add_verify_command(CLI::App& app) {
   command->callback([model] {
     if (!Container::is_container(*model)) fail("{}: not a Twofold directory: config.json names no such quantization", *model);
     const Container container(*model);
-    Progress progress("Verifying", container.coded().size() + container.plain().size());
-    container.verify([&](std::uint64_t) { check_interrupt(); });
+    Progress progress("Verifying", directory_bytes(*model));
+    container.verify([&](std::uint64_t bytes) {
+      check_interrupt();
+      progress.advance(bytes);
+    });
     std::int64_t chunks = 0;
     for (const auto& [name, tensor] : container.coded()) chunks += tensor.chunks();
     fmt::print("{}: ok: {} coded tensors in {} chunks, {} plain tensors\n", *model, container.coded().size(), chunks,

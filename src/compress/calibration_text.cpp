@@ -19,15 +19,16 @@ constexpr std::int64_t kSelfWindow = 64;    // tokens of a sampled sequence
 constexpr std::size_t kSelfBatch = 32;      // sequences sampled side by side: one pass over the weights each step
 constexpr std::uint64_t kMaxTextBytes = std::uint64_t{64} << 20;  // far more than calibration can use
 
-std::vector<std::vector<TokenId>> from_file(const ModelSpec& spec, const Tokenizer& tokenizer,
-                                            const CalibrationOptions& options) {
+std::vector<std::vector<TokenId>> from_file(const Model& model, const CalibrationOptions& options) {
+  const ModelSpec& spec = model.spec();
   const File file(options.source);
   std::string text(std::min(file.size(), kMaxTextBytes), '\0');
   file.read(0, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
-  const std::vector<TokenId> ids = tokenizer.encode(text);
+  const auto tokenizer = load_tokenizer(model.checkpoint().directory());
+  const std::vector<TokenId> ids = tokenizer->encode(text);
   if (ids.empty()) fail("{}: the calibration text is empty", options.source);
   const auto total = static_cast<std::int64_t>(ids.size());
-  const bool with_bos = tokenizer.bos().has_value();
+  const bool with_bos = tokenizer->bos().has_value();
   const std::int64_t length = std::min({kWindow, spec.max_positions - (with_bos ? 1 : 0), total});
   if (length < 1) fail("{}: the model's context of {} is too short to calibrate", options.source, spec.max_positions);
   const std::int64_t windows = std::clamp<std::int64_t>(options.tokens / length, 1, std::max<std::int64_t>(total / length, 1));
@@ -35,7 +36,7 @@ std::vector<std::vector<TokenId>> from_file(const ModelSpec& spec, const Tokeniz
   for (std::int64_t i = 0; i < windows; ++i) {
     const std::int64_t begin = windows > 1 ? (total - length) * i / (windows - 1) : 0;
     std::vector<TokenId>& sequence = sequences.emplace_back();
-    if (with_bos) sequence.push_back(*tokenizer.bos());
+    if (with_bos) sequence.push_back(*tokenizer->bos());
     sequence.insert(sequence.end(), ids.begin() + begin, ids.begin() + begin + length);
   }
   return sequences;
@@ -93,10 +94,10 @@ std::int64_t CalibrationText::tokens() const {
   return total;
 }
 
-CalibrationText make_calibration_text(Model& model, const Tokenizer& tokenizer, const CalibrationOptions& options) {
+CalibrationText make_calibration_text(Model& model, const CalibrationOptions& options) {
   CalibrationText text;
   const bool self = options.source == "self";
-  text.sequences = self ? from_model(model, options) : from_file(model.spec(), tokenizer, options);
+  text.sequences = self ? from_model(model, options) : from_file(model, options);
   text.source = self ? "self" : std::filesystem::path(options.source).filename().string();
   const std::vector<TokenId> all = all_tokens(text);
   text.hash = hex64(xxh3({reinterpret_cast<const std::uint8_t*>(all.data()), all.size() * sizeof(TokenId)}));

@@ -28,8 +28,8 @@ struct CalibrationOptions {
   std::uint64_t seed = 0;        // of the sampling
 };
 
-/// Windows spread evenly over the file, or text the model samples from itself (from BOS, temperature 1).
+/// Windows spread evenly over the file, cut by the tokenizer in the model's directory, or text the model samples from itself (from BOS, temperature 1).
 /// An empty text is an Error.
-CalibrationText make_calibration_text(Model& model, const Tokenizer& tokenizer, const CalibrationOptions& options);
+CalibrationText make_calibration_text(Model& model, const CalibrationOptions& options);
 
 }  // namespace twofold

@@ -157,13 +157,12 @@ CompressReport compress_model(const CompressOptions& options) {
   }
   if (Container::is_container(options.source)) fail("{}: is compressed already", options.source.string());
   Model model(options.source, {.threads = options.threads, .release_pages = true});
-  const auto tokenizer = load_tokenizer(options.source);
   for (const auto& [name, tensor] : model.checkpoint().tensors()) {
     check_interrupt();
     if (is_float_weight(tensor.dtype)) check_finite(tensor, model.workspace().pool());
     model.checkpoint().release(tensor);
   }
-  const CalibrationText text = make_calibration_text(model, *tokenizer, options.calibration);
+  const CalibrationText text = make_calibration_text(model, options.calibration);
   Recipe recipe = options.recipe;
   std::vector<AlphaPoint> alphas;
   if (options.auto_alpha) {

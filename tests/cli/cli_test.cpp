@@ -1,0 +1,212 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/file.h"
+#include "support/tiny_model.h"
+
+namespace twofold {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using testing::TemporaryDirectory;
+using testing::TinyModel;
+
+struct Outcome {
+  int code = -1;
+  std::string out;
+  std::string err;
+};
+
+class Cli : public ::testing::Test {
+ protected:
+  static inline const std::string kDemo = std::string(TWOFOLD_SOURCE_DIR) + "/demo/books-llama-8m";
+
+  /// Runs `twofold ARGS` through the shell.
+  Outcome run(const std::string& arguments, const std::string& before = "") {
+    const std::string out = directory_ / "stdout";
+    const std::string err = directory_ / "stderr";
+    const std::string command = before + " '" + TWOFOLD_BINARY + "' " + arguments + " >'" + out + "' 2>'" + err + "'";
+    const int status = std::system(command.c_str());
+    return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
+  }
+
+  void expect_error(const std::string& arguments, int code, const ::testing::Matcher<std::string>& message) {
+    const Outcome outcome = run(arguments);
+    EXPECT_EQ(outcome.code, code) << arguments << "\n" << outcome.err;
+    EXPECT_THAT(outcome.err, message) << arguments;
+    EXPECT_THAT(outcome.out, IsEmpty()) << arguments;
+  }
+
+  std::string path(const std::string& name) { return (directory_ / name).string(); }
+
+  TemporaryDirectory directory_;
+};
+
+TEST_F(Cli, HelpAndVersion) {
+  for (const char* command : {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "bench", "bench codecs"}) {
+    const Outcome outcome = run(std::string(command) + " --help");
+    EXPECT_EQ(outcome.code, 0) << command;
+    EXPECT_THAT(outcome.out, HasSubstr("--help")) << command;
+  }
+  EXPECT_THAT(run("--version").out, ::testing::StartsWith("twofold "));
+}
+
+TEST_F(Cli, UsageErrorsExitWithTwo) {
+  for (const char* arguments :
+       {"", "frobnicate", "compress", "compress a", "run", "run -m x -n -3", "run -m x -n many", "run -m x --top-k=-1",
+        "run -m x --top-p 2", "run -m x --temperature=-1", "eval", "eval ppl", "eval ppl -m x", "inspect", "verify",
+        "bench", "bench codecs", "compress a b --alpha high", "compress a b --alpha 1.5", "compress a b --sparsity 1",
+        "compress a b --codec zip", "compress a b --activations sometimes", "compress a b --max-shard-size huge",
+        "compress a b --calibration-tokens 0", "inspect a --frob", "run -m x -t -1"}) {
+    expect_error(arguments, 2, HasSubstr("twofold: "));
+  }
+}
+
+TEST_F(Cli, UnknownIsaIsAUsageError) {
+  const Outcome outcome = run("inspect " + kDemo, "TWOFOLD_ISA=mmx");
+  EXPECT_EQ(outcome.code, 2);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("TWOFOLD_ISA"), HasSubstr("scalar")));
+}
+
+TEST_F(Cli, MissingThingsAreOneLineAndExitWithOne) {
+  const auto one_line = ::testing::ResultOf([](const std::string& s) { return std::count(s.begin(), s.end(), '\n'); }, 1);
+  expect_error("run -m /nonexistent -p x", 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  expect_error("inspect /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  expect_error("verify /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  expect_error("verify " + kDemo, 1, AllOf(HasSubstr("not a Twofold directory"), one_line));
+  expect_error("compress /nonexistent " + path("out"), 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  expect_error("compress " + kDemo + " " + path("no/out"), 1, AllOf(HasSubstr("no such directory"), one_line));
+  expect_error("eval ppl -m " + kDemo + " -f /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  expect_error("bench codecs -m /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "out.partial"));
+}
+
+TEST_F(Cli, DemoModelTheWholeWay) {
+  const std::string text = path("text.txt");
+  std::ofstream(text) << "The captain looked out over the water and said nothing for a long while. The wind had turned, and "
+                         "the sails hung loose above them; somewhere below a man was singing an old song about the land.\n";
+  Outcome outcome = run("compress " + kDemo + " " + path("small") + " --calibration " + text + " --sparsity 0.2");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("smaller"), HasSubstr("bits/weight")));
+  EXPECT_THAT(outcome.err, HasSubstr("100 %"));
+
+  outcome = run("verify " + path("small"));
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, HasSubstr("ok"));
+
+  outcome = run("inspect --json " + path("small"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto sizes = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(sizes.at("directory_bytes"), directory_bytes(directory_ / "small"));
+  EXPECT_LT(sizes.at("stored_bytes").get<double>(), 0.45 * sizes.at("fp16_bytes").get<double>());
+  EXPECT_THAT(run("inspect " + path("small")).out, AllOf(HasSubstr("lm_head.weight"), HasSubstr("ans"), HasSubstr("directory")));
+
+  outcome = run("eval ppl --json -m " + path("small") + " -f " + text + " --reference " + kDemo);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto quality = nlohmann::json::parse(outcome.out);
+  EXPECT_LT(quality.at("kl_mean").get<double>(), 0.02);
+  EXPECT_GT(quality.at("top1_agreement").get<double>(), 0.9);
+
+  outcome = run("run -m " + path("small") + " -p 'Once upon a time' -n 12 --temperature 0");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, ::testing::StartsWith("Once upon a time"));
+  EXPECT_GT(outcome.out.size(), 20U);
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("prefill:"), HasSubstr("decode:"), HasSubstr("peak RSS:"), HasSubstr("as INT8")));
+}
+
+TEST_F(Cli, RunIsReproducibleAndReadsThePromptFromStandardInput) {
+  const std::string flags = "run -m " + kDemo + " -n 20 --seed 7 ";
+  const Outcome first = run(flags + "-p 'The old house'");
+  ASSERT_EQ(first.code, 0) << first.err;
+  EXPECT_EQ(run(flags + "-p 'The old house' -t 1").out, first.out);
+  EXPECT_EQ(run(flags + "-p -", "printf 'The old house' |").out, first.out);
+  EXPECT_NE(run("run -m " + kDemo + " -n 20 --seed 8 -p 'The old house'").out, first.out);
+  const Outcome bare = run(flags + "-p 'The old house' --no-display-prompt");
+  EXPECT_EQ("The old house" + bare.out, first.out);
+  EXPECT_EQ(run("run -m " + kDemo + " -n 5").code, 0);  // no prompt: starts from BOS
+}
+
+TEST_F(Cli, PromptLongerThanTheContextIsAnError) {
+  std::ofstream(path("long.txt")) << std::string(5000, 'x');
+  const Outcome outcome = run("run -m " + kDemo + " -p -", "cat '" + path("long.txt") + "' |");
+  EXPECT_EQ(outcome.code, 1);
+  EXPECT_THAT(outcome.err, HasSubstr("context is 256"));
+}
+
+TEST_F(Cli, ClosedOutputIsAnErrorNotACrash) {
+  const Outcome outcome = run("inspect --json " + kDemo + " | true; exit ${PIPESTATUS:-0}");
+  EXPECT_NE(outcome.code, -1);
+  const std::string command = std::string("'") + TWOFOLD_BINARY + "' inspect " + kDemo + " >/dev/full 2>'" + path("err") + "'";
+  const int status = std::system(command.c_str());
+  ASSERT_TRUE(WIFEXITED(status));
+  EXPECT_EQ(WEXITSTATUS(status), 1);
+  EXPECT_THAT(read_file(directory_ / "err"), HasSubstr("cannot write"));
+}
+
+TEST_F(Cli, InterruptedCompressLeavesNothing) {
+  for (const char* signal : {"INT", "TERM"}) {
+    for (const char* delay : {"0.05", "0.3", "0.6"}) {
+      const Outcome outcome = run("compress " + kDemo + " " + path("out") + " --calibration-tokens 100000",
+                                  std::string("timeout --signal=") + signal + " --kill-after=60 " + delay);
+      EXPECT_NE(outcome.code, 0);
+      EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
+      EXPECT_FALSE(std::filesystem::exists(directory_ / "out.partial"));
+    }
+  }
+}
+
+TEST_F(Cli, KilledCompressLeavesNothingOrAllAndRunsAgain) {
+  TinyModel tiny;
+  tiny.hidden = 64;
+  tiny.intermediate = 256;
+  tiny.layers = 8;
+  tiny.write(directory_ / "model");
+  const std::string command = "compress " + path("model") + " " + path("out") + " --calibration-tokens 64";
+  int complete = 0;
+  for (int i = 1; i <= 12; ++i) {
+    const Outcome outcome = run(command, "timeout --signal=KILL 0.0" + std::to_string(i * 7));
+    if (std::filesystem::exists(directory_ / "out")) {
+      EXPECT_EQ(run("verify " + path("out")).code, 0);
+      std::filesystem::remove_all(directory_ / "out");
+      ++complete;
+    }
+  }
+  const Outcome again = run(command);
+  EXPECT_EQ(again.code, 0) << again.err;
+  EXPECT_EQ(run("verify " + path("out")).code, 0);
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "out.partial"));
+  EXPECT_LE(complete, 12);
+}
+
+TEST_F(Cli, FullDiskIsOneLineAndLeavesNothing) {
+  const Outcome outcome = run("compress " + kDemo + " " + path("out") + " --calibration-tokens 64", "ulimit -f 512; trap '' XFSZ;");
+  EXPECT_EQ(outcome.code, 1) << outcome.err;
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("model.safetensors"), HasSubstr("write failed")));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "out.partial"));
+}
+
+TEST_F(Cli, BenchCodecsPrintsEveryCodecAndTheBound) {
+  TinyModel tiny;
+  tiny.hidden = 128;
+  tiny.intermediate = 384;
+  tiny.write(directory_ / "model");
+  for (const char* extra : {"", "--json"}) {
+    const Outcome outcome = run("bench codecs -m " + path("model") + " " + extra);
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    for (const char* codec : {"raw", "ans", "zstd", "lz4", "snappy", "deflate", "entropy"}) EXPECT_THAT(outcome.out, HasSubstr(codec));
+  }
+}
+
+}  // namespace
+}  // namespace twofold

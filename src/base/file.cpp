@@ -131,6 +131,11 @@ void write_file(const fs::path& path, std::string_view contents) {
   writer.close();
 }
 
+bool is_plain_file_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
 std::uint64_t directory_bytes(const fs::path& directory) {
   std::uint64_t total = 0;
   std::error_code error;

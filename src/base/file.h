@@ -107,6 +107,10 @@ inline std::span<const std::uint8_t> as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
+/// True for a name that stays in its directory: not empty, not "." or "..", no slash or NUL. A path from a
+/// hostile file could name any file of the machine.
+bool is_plain_file_name(std::string_view name);
+
 /// Sum of the sizes of all regular files in a directory (not below it), in bytes; links are followed.
 std::uint64_t directory_bytes(const std::filesystem::path& directory);
 

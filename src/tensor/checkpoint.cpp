@@ -32,12 +32,6 @@ constexpr std::uint64_t kMaxIndexBytes = 100'000'000;
   fail("{}: has neither {} nor {}", name, kSingle, kIndex);
 }
 
-/// Shards must lie in the directory itself: a path could name any file of the machine.
-bool is_plain_file_name(const std::string& name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos &&
-         name.find('\0') == std::string::npos;
-}
-
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::string text = "[";
   for (const std::int64_t dim : shape) text += fmt::format("{}{}", text.size() > 1 ? ", " : "", dim);

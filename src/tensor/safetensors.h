@@ -32,6 +32,7 @@ class SafetensorsFile {
   explicit SafetensorsFile(const std::filesystem::path& path);
 
   const std::string& path() const { return mapping_->path(); }
+  std::uint64_t bytes() const { return mapping_->bytes().size(); }
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// The length field and the JSON header with its padding: what stands before the data.

@@ -75,6 +75,12 @@ TEST(ReadFile, RefusesMoreThanTheLimit) {
   EXPECT_THAT(error_of([&] { read_file(directory / "a", 4); }), HasSubstr("has 5 bytes, expected at most 4"));
 }
 
+TEST(PlainFileName, StaysInItsDirectory) {
+  for (const char* name : {"a", "a.b", "...", ".hidden", "a b", "\\"}) EXPECT_TRUE(is_plain_file_name(name)) << name;
+  for (const char* name : {"", ".", "..", "/a", "a/b", "../a", "a/"}) EXPECT_FALSE(is_plain_file_name(name)) << name;
+  EXPECT_FALSE(is_plain_file_name(std::string_view("a\0b", 3)));
+}
+
 TEST(DirectoryBytes, CountsRegularFilesAndFollowsLinks) {
   const TempDirectory directory;
   const TempDirectory elsewhere;

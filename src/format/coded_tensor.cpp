@@ -1,0 +1,62 @@
+#include <algorithm>
+
+#include "base/aligned.h"
+#include "base/error.h"
+#include "base/hash.h"
+#include "format/container.h"
+
+namespace twofold {
+
+namespace {
+
+constexpr std::size_t kIndexFields = 3;  // offset, bytes, XXH3
+
+std::string chunk_where(const CodedTensor& tensor, std::int64_t chunk) {
+  return fmt::format("{}: tensor {}: chunk {}", tensor.file, json_quote(tensor.name), chunk);
+}
+
+}  // namespace
+
+std::int64_t CodedTensor::chunks() const {
+  return static_cast<std::int64_t>(index.size() / kIndexFields);
+}
+
+std::int64_t CodedTensor::chunk_rows(std::int64_t chunk) const {
+  return std::min(rows_per_chunk, rows - chunk_begin(chunk));
+}
+
+std::span<const std::uint8_t> CodedTensor::chunk_bytes(std::int64_t chunk) const {
+  const std::uint64_t* entry = index.data() + static_cast<std::size_t>(chunk) * kIndexFields;
+  return data.subspan(entry[0], entry[1]);
+}
+
+void CodedTensor::decode_chunk(std::int64_t chunk, std::span<std::int8_t> out) const {
+  const auto expected = static_cast<std::size_t>(chunk_rows(chunk) * cols);
+  if (out.size() != expected) {
+    fail("{}: room for {} weights, expected {}", chunk_where(*this, chunk), out.size(), expected);
+  }
+  try {
+    decoder->decode(chunk_bytes(chunk), out);
+  } catch (const Error& error) {
+    fail("{}: {}", chunk_where(*this, chunk), error.what());
+  }
+}
+
+const std::int8_t* CodedTensor::direct(std::int64_t chunk) const {
+  return decoder->direct(chunk_bytes(chunk), static_cast<std::size_t>(chunk_rows(chunk) * cols));
+}
+
+void CodedTensor::verify_chunk(std::int64_t chunk) const {
+  const std::uint64_t* entry = index.data() + static_cast<std::size_t>(chunk) * kIndexFields;
+  const std::uint64_t found = xxh3(chunk_bytes(chunk));
+  if (found != entry[2]) {
+    fail("{}: checksum {}, expected {}: the file is damaged", chunk_where(*this, chunk), hex64(found),
+         hex64(entry[2]));
+  }
+  const auto padding = data.subspan(entry[0] + entry[1], align_up(entry[1]) - entry[1]);
+  if (!std::all_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte == 0; })) {
+    fail("{}: the padding behind it is not zero: the file is damaged", chunk_where(*this, chunk));
+  }
+}
+
+}  // namespace twofold

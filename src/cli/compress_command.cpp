@@ -37,7 +37,8 @@ std::uint64_t parse_size(const std::string& text) {
   if (unit == "MB") factor = 1e6;
   if (unit == "GB") factor = 1e9;
   if (used == 0 || factor == 0 || !(value * factor >= 1 && value * factor < 1e18)) {
-    throw UsageError(fmt::format("--max-shard-size: expected a size such as 5GB or 500MB, found \"{}\"", text));
+    throw UsageError(
+        fmt::format("--max-shard-size: expected a size such as 5GB or 500MB, found \"{}\"", text));
   }
   return static_cast<std::uint64_t>(value * factor);
 }
@@ -58,7 +59,9 @@ void parse_alpha(const std::string& text, CompressOptions& options) {
   }
 }
 
-double ratio(std::uint64_t a, std::uint64_t b) { return static_cast<double>(a) / static_cast<double>(std::max<std::uint64_t>(b, 1)); }
+double ratio(std::uint64_t a, std::uint64_t b) {
+  return static_cast<double>(a) / static_cast<double>(std::max<std::uint64_t>(b, 1));
+}
 
 void print_text(const CompressReport& report, const CompressOptions& options) {
   if (!report.alphas.empty()) {
@@ -73,17 +76,22 @@ void print_text(const CompressReport& report, const CompressOptions& options) {
              format_bytes(report.stored_bytes), ratio(report.source_bytes, report.stored_bytes),
              options.source.string(), format_bytes(report.source_bytes));
   if (report.linear_weights > 0) {
-    fmt::print("linear layers: {:.3f} bits/weight, CR {:.3f} against INT8 (codec {}, alpha {:.2f}, sparsity {:.2f})\n",
-               8 * ratio(report.linear_bytes, report.linear_weights), ratio(report.linear_weights, report.linear_bytes),
-               report.recipe.codec, report.recipe.alpha, report.recipe.sparsity);
+    fmt::print(
+        "linear layers: {:.3f} bits/weight, CR {:.3f} against INT8 (codec {}, alpha {:.2f}, sparsity "
+        "{:.2f})\n",
+        8 * ratio(report.linear_bytes, report.linear_weights),
+        ratio(report.linear_weights, report.linear_bytes), report.recipe.codec, report.recipe.alpha,
+        report.recipe.sparsity);
   }
-  fmt::print("calibrated on {} tokens; took {}\n", report.calibration_tokens, format_duration(report.seconds));
+  fmt::print("calibrated on {} tokens; took {}\n", report.calibration_tokens,
+             format_duration(report.seconds));
 }
 
 void print_json(const CompressReport& report, const CompressOptions& options) {
   Json alphas = Json::array();
   for (const AlphaPoint& point : report.alphas) {
-    alphas.push_back({{"alpha", point.alpha}, {"kl", point.kl}, {"entropy_bits_per_weight", point.bits_per_weight}});
+    alphas.push_back(
+        {{"alpha", point.alpha}, {"kl", point.kl}, {"entropy_bits_per_weight", point.bits_per_weight}});
   }
   const Json json = {{"source", options.source.string()},
                      {"destination", options.destination.string()},
@@ -119,27 +127,48 @@ void add_compress_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CompressOptions& options = flags->options;
   CLI::App* command = app.add_subcommand("compress", "Compress a Hugging Face model directory");
-  command->add_option("SRC", options.source, "Model directory: config.json, tokenizer, safetensors (F32, F16 or BF16)")->required();
+  command
+      ->add_option("SRC", options.source,
+                   "Model directory: config.json, tokenizer, safetensors (F32, F16 or BF16)")
+      ->required();
   command->add_option("DST", options.destination, "Directory to create; must not exist")->required();
-  command->add_option("--calibration", options.calibration.source,
-                      "Text file to calibrate on, or self: text sampled from the model")->capture_default_str();
-  command->add_option("--calibration-tokens", options.calibration.tokens, "About how many tokens to calibrate on")
-      ->capture_default_str()->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
-  command->add_option("--seed", options.calibration.seed, "Seed of the sampled calibration text")->capture_default_str();
-  command->add_option("--alpha", flags->alpha,
-                      "Exponent of the per-channel scale, 0 to 1; or auto: the best ratio under --max-kl")->capture_default_str();
-  command->add_option("--max-kl", options.max_kl, "Largest mean KL divergence (nats per token) --alpha auto may cause")
-      ->capture_default_str()->check(CLI::NonNegativeNumber);
-  command->add_option("--sparsity", options.recipe.sparsity, "Share of each linear layer's weights to set to zero, 0 to below 1")
+  command
+      ->add_option("--calibration", options.calibration.source,
+                   "Text file to calibrate on, or self: text sampled from the model")
+      ->capture_default_str();
+  command
+      ->add_option("--calibration-tokens", options.calibration.tokens,
+                   "About how many tokens to calibrate on")
+      ->capture_default_str()
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
+  command->add_option("--seed", options.calibration.seed, "Seed of the sampled calibration text")
+      ->capture_default_str();
+  command
+      ->add_option("--alpha", flags->alpha,
+                   "Exponent of the per-channel scale, 0 to 1; or auto: the best ratio under --max-kl")
+      ->capture_default_str();
+  command
+      ->add_option("--max-kl", options.max_kl,
+                   "Largest mean KL divergence (nats per token) --alpha auto may cause")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--sparsity", options.recipe.sparsity,
+                   "Share of each linear layer's weights to set to zero, 0 to below 1")
       ->capture_default_str();
   command->add_option("--activations", flags->activations, "How inputs of linear layers are quantized")
-      ->capture_default_str()->check(CLI::IsMember({"per-token", "per-tensor-static", "none"}));
-  command->add_option("--codec", options.recipe.codec, "Lossless codec: ans, zstd, deflate, lz4, snappy, raw")->capture_default_str();
+      ->capture_default_str()
+      ->check(CLI::IsMember({"per-token", "per-tensor-static", "none"}));
+  command->add_option("--codec", options.recipe.codec, "Lossless codec: ans, zstd, deflate, lz4, snappy, raw")
+      ->capture_default_str();
   command->add_option("--skip", options.recipe.skip,
                       "Leave tensors whose name matches this shell pattern as they are (repeatable)");
-  command->add_option("--statistics", options.statistics, "Save the calibration statistics to this safetensors file");
+  command->add_option("--statistics", options.statistics,
+                      "Save the calibration statistics to this safetensors file");
   command->add_option("--max-shard-size", flags->shard_size, "Largest weight file")->capture_default_str();
-  command->add_option("-t,--threads", options.threads, "Threads; 0: one per core")->capture_default_str()->check(CLI::Range(0, 1024));
+  command->add_option("-t,--threads", options.threads, "Threads; 0: one per core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   command->add_flag("--json", flags->json, "Print the result as JSON");
   command->callback([flags] { compress(*flags); });
 }

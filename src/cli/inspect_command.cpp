@@ -19,19 +19,22 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
   return text.empty() ? "scalar" : text;
 }
 
-double ratio(std::uint64_t a, std::uint64_t b) { return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b); }
+double ratio(std::uint64_t a, std::uint64_t b) {
+  return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
+}
 
 void print_text(const SizeReport& report) {
   Table table({"tensor", "shape", "stored as", "bytes", "bits/w", "CR", "zeros %", "entropy"});
   for (const TensorSize& t : report.tensors) {
-    table.add({t.name, shape_text(t.shape), t.stored_as, fmt::format("{}", t.bytes), fmt::format("{:.3f}", t.bits_per_weight),
-               t.coded ? fmt::format("{:.3f}", t.cr) : "", fmt::format("{:.1f}", 100 * t.zeros),
-               t.coded ? fmt::format("{:.3f}", t.entropy) : ""});
+    table.add({t.name, shape_text(t.shape), t.stored_as, fmt::format("{}", t.bytes),
+               fmt::format("{:.3f}", t.bits_per_weight), t.coded ? fmt::format("{:.3f}", t.cr) : "",
+               fmt::format("{:.1f}", 100 * t.zeros), t.coded ? fmt::format("{:.3f}", t.entropy) : ""});
   }
   fmt::print("{}\n", table.text());
   Table totals({"total", "bytes", "of FP16 %"});
   const auto add = [&](const char* name, std::uint64_t bytes) {
-    totals.add({name, fmt::format("{}", bytes), fmt::format("{:.1f}", 100 * ratio(bytes, report.fp16_bytes))});
+    totals.add(
+        {name, fmt::format("{}", bytes), fmt::format("{:.1f}", 100 * ratio(bytes, report.fp16_bytes))});
   };
   add("FP16", report.fp16_bytes);
   add("INT8", report.int8_bytes);
@@ -40,9 +43,9 @@ void print_text(const SizeReport& report) {
   fmt::print("{}", totals.text());
   fmt::print("\n{} parameters", report.elements);
   if (report.coded_elements > 0) {
-    fmt::print(", {} coded at {:.3f} bits/weight (entropy {:.3f}), CR {:.3f} against INT8", report.coded_elements,
-               8 * ratio(report.coded_bytes, report.coded_elements), report.coded_entropy,
-               ratio(report.coded_elements, report.coded_bytes));
+    fmt::print(", {} coded at {:.3f} bits/weight (entropy {:.3f}), CR {:.3f} against INT8",
+               report.coded_elements, 8 * ratio(report.coded_bytes, report.coded_elements),
+               report.coded_entropy, ratio(report.coded_elements, report.coded_bytes));
   }
   fmt::print("\n");
 }
@@ -50,8 +53,13 @@ void print_text(const SizeReport& report) {
 void print_json(const SizeReport& report) {
   Json tensors = Json::array();
   for (const TensorSize& t : report.tensors) {
-    Json row = {{"name", t.name},   {"shape", t.shape}, {"stored_as", t.stored_as}, {"coded", t.coded},
-                {"bytes", t.bytes}, {"zeros", t.zeros}, {"bits_per_weight", t.bits_per_weight}};
+    Json row = {{"name", t.name},
+                {"shape", t.shape},
+                {"stored_as", t.stored_as},
+                {"coded", t.coded},
+                {"bytes", t.bytes},
+                {"zeros", t.zeros},
+                {"bits_per_weight", t.bits_per_weight}};
     if (t.coded) {
       row["cr"] = t.cr;
       row["entropy"] = t.entropy;

@@ -19,7 +19,8 @@ constexpr int kInterruptedCode = 130;  // as a shell reports SIGINT
 
 int run(int argc, char** argv) {
   CLI::App app{"Twofold: language models made small twice, and run from the small form.", "twofold"};
-  app.set_version_flag("--version", fmt::format("twofold {} ({})", TWOFOLD_VERSION, twofold::isa_name(twofold::active_isa())));
+  app.set_version_flag(
+      "--version", fmt::format("twofold {} ({})", TWOFOLD_VERSION, twofold::isa_name(twofold::active_isa())));
   app.require_subcommand(1);
   twofold::add_compress_command(app);
   twofold::add_run_command(app);

@@ -35,15 +35,21 @@ void print_out(const std::string& text) {
 
 const char* describe(GenerationStats::End end) {
   switch (end) {
-    case GenerationStats::End::kEos: return "end of text";
-    case GenerationStats::End::kContext: return "context full";
-    case GenerationStats::End::kStopped: return "interrupted";
-    case GenerationStats::End::kCount: break;
+    case GenerationStats::End::kEos:
+      return "end of text";
+    case GenerationStats::End::kContext:
+      return "context full";
+    case GenerationStats::End::kStopped:
+      return "interrupted";
+    case GenerationStats::End::kCount:
+      break;
   }
   return "as many as asked";
 }
 
-double rate(std::int64_t tokens, double seconds) { return seconds > 0 ? static_cast<double>(tokens) / seconds : 0; }
+double rate(std::int64_t tokens, double seconds) {
+  return seconds > 0 ? static_cast<double>(tokens) / seconds : 0;
+}
 
 /// Sizes of the weights as they lie in memory, and as INT8 they would.
 void print_weights(const Model& model) {
@@ -101,18 +107,36 @@ void run(Flags& flags) {
 
 void add_run_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* command = app.add_subcommand("run", "Generate text with an original or a Twofold model directory");
+  CLI::App* command =
+      app.add_subcommand("run", "Generate text with an original or a Twofold model directory");
   command->add_option("-m,--model", flags->model, "Model directory")->required();
   command->add_option("-p,--prompt", flags->prompt, "Text to continue; - reads it from standard input");
-  command->add_option("-n,--predict", flags->count, "Tokens to generate")->capture_default_str()->check(CLI::NonNegativeNumber);
-  command->add_option("--temperature,--temp", flags->sampling.temperature, "0 takes the most likely token")->capture_default_str();
-  command->add_option("--top-k", flags->sampling.top_k, "Draw from the k most likely tokens; 0: all")->capture_default_str();
-  command->add_option("--top-p", flags->sampling.top_p, "Draw from the fewest tokens with this probability; 1: all")->capture_default_str();
-  command->add_option("--min-p", flags->sampling.min_p, "Drop tokens less likely than this share of the best; 0: none")->capture_default_str();
-  command->add_option("--repetition-penalty,--repeat-penalty", flags->sampling.repetition_penalty,
-                      "Above 1 makes tokens that were used less likely")->capture_default_str();
-  command->add_option("-s,--seed", flags->sampling.seed, "Seed of the sampler: the same seed gives the same text")->capture_default_str();
-  command->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")->capture_default_str()->check(CLI::Range(0, 1024));
+  command->add_option("-n,--predict", flags->count, "Tokens to generate")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--temperature,--temp", flags->sampling.temperature, "0 takes the most likely token")
+      ->capture_default_str();
+  command->add_option("--top-k", flags->sampling.top_k, "Draw from the k most likely tokens; 0: all")
+      ->capture_default_str();
+  command
+      ->add_option("--top-p", flags->sampling.top_p,
+                   "Draw from the fewest tokens with this probability; 1: all")
+      ->capture_default_str();
+  command
+      ->add_option("--min-p", flags->sampling.min_p,
+                   "Drop tokens less likely than this share of the best; 0: none")
+      ->capture_default_str();
+  command
+      ->add_option("--repetition-penalty,--repeat-penalty", flags->sampling.repetition_penalty,
+                   "Above 1 makes tokens that were used less likely")
+      ->capture_default_str();
+  command
+      ->add_option("-s,--seed", flags->sampling.seed,
+                   "Seed of the sampler: the same seed gives the same text")
+      ->capture_default_str();
+  command->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 1024));
   command->add_flag("--ignore-eos", flags->ignore_eos, "Go on after an end-of-text token");
   command->add_flag("--no-display-prompt", flags->no_echo, "Print only what is generated");
   command->callback([flags] { run(*flags); });

@@ -13,10 +13,12 @@ namespace twofold {
 
 void add_verify_command(CLI::App& app) {
   auto model = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("verify", "Check every checksum of a Twofold directory and decode every chunk");
+  CLI::App* command =
+      app.add_subcommand("verify", "Check every checksum of a Twofold directory and decode every chunk");
   command->add_option("DIR", *model, "Twofold directory")->required();
   command->callback([model] {
-    if (!Container::is_container(*model)) fail("{}: not a Twofold directory: config.json names no such quantization", *model);
+    if (!Container::is_container(*model))
+      fail("{}: not a Twofold directory: config.json names no such quantization", *model);
     const Container container(*model);
     Progress progress("Verifying", directory_bytes(*model));
     container.verify([&](std::uint64_t bytes) {
@@ -25,8 +27,8 @@ void add_verify_command(CLI::App& app) {
     });
     std::int64_t chunks = 0;
     for (const auto& [name, tensor] : container.coded()) chunks += tensor.chunks();
-    fmt::print("{}: ok: {} coded tensors in {} chunks, {} plain tensors\n", *model, container.coded().size(), chunks,
-               container.plain().size());
+    fmt::print("{}: ok: {} coded tensors in {} chunks, {} plain tensors\n", *model, container.coded().size(),
+               chunks, container.plain().size());
   });
 }
 

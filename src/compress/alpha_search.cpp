@@ -36,7 +36,8 @@ class MemoryTensor {
     tensor_.decoder = tensor_.codec->make_decoder({}, cols);
     for (std::int64_t chunk = 0; chunk < tensor_.chunks(); ++chunk) {
       const auto offset = static_cast<std::uint64_t>(tensor_.chunk_begin(chunk) * cols);
-      tensor_.index.insert(tensor_.index.end(), {offset, static_cast<std::uint64_t>(tensor_.chunk_rows(chunk) * cols), 0});
+      tensor_.index.insert(tensor_.index.end(),
+                           {offset, static_cast<std::uint64_t>(tensor_.chunk_rows(chunk) * cols), 0});
     }
   }
   MemoryTensor(const MemoryTensor&) = delete;
@@ -52,9 +53,9 @@ class MemoryTensor {
 struct Candidate {
   Recipe recipe;
   CalibrationRun run;
-  double bits = 0;     // entropy of what has been quantized so far
+  double bits = 0;  // entropy of what has been quantized so far
   double weights = 0;
-  double kl = 0;       // sum over tokens
+  double kl = 0;  // sum over tokens
 
   /// Quantizes the layer's linears with this alpha and carries the hidden states through it.
   void step(Model& model, std::size_t layer, const StatisticsCollector& statistics) {
@@ -62,8 +63,8 @@ struct Candidate {
     std::vector<std::unique_ptr<MemoryTensor>> tensors;
     const auto quantized = [&](const LinearSpec& linear) -> const CodedTensor* {
       if (recipe.skips(linear.weight())) return nullptr;
-      QuantizedMatrix matrix = stage_one(load_weights(model.checkpoint().at(linear.weight()), pool), linear.rows,
-                                         linear.cols, statistics.at(linear), recipe, pool);
+      QuantizedMatrix matrix = stage_one(load_weights(model.checkpoint().at(linear.weight()), pool),
+                                         linear.rows, linear.cols, statistics.at(linear), recipe, pool);
       Histogram histogram{};
       count_values(matrix.q, histogram);
       bits += order0_entropy(histogram) * static_cast<double>(matrix.q.size());
@@ -91,7 +92,8 @@ void measure_divergence(Model& model, CalibrationRun& reference, std::vector<Can
   const auto width = static_cast<std::size_t>(spec.hidden_size);
   const auto vocab = static_cast<std::size_t>(spec.vocab_size);
   const auto head_weights = row_quantized(model, spec.head.weight(), recipe);
-  const auto head = head_weights ? make_coded_linear(head_weights->tensor(), recipe.activations, {}) : nullptr;
+  const auto head =
+      head_weights ? make_coded_linear(head_weights->tensor(), recipe.activations, {}) : nullptr;
   constexpr std::size_t kBlock = 64;  // tokens
   const std::size_t tokens = reference.hidden().size() / width;
   std::vector<float> expected(kBlock * vocab);
@@ -102,7 +104,8 @@ void measure_divergence(Model& model, CalibrationRun& reference, std::vector<Can
     const std::size_t rows = std::min(kBlock, tokens - begin);
     model.head(&reference.hidden()[begin * width], static_cast<std::int64_t>(rows), expected.data());
     for (Candidate& candidate : candidates) {
-      model.head(&candidate.run.hidden()[begin * width], static_cast<std::int64_t>(rows), found.data(), head.get());
+      model.head(&candidate.run.hidden()[begin * width], static_cast<std::int64_t>(rows), found.data(),
+                 head.get());
       model.workspace().pool().run(rows, [&](std::size_t first, std::size_t last, int) {
         for (std::size_t r = first; r < last; ++r) {
           divergence[r] = kl_divergence({&expected[r * vocab], vocab}, {&found[r * vocab], vocab});
@@ -153,12 +156,13 @@ const AlphaPoint& best_alpha(const std::vector<AlphaPoint>& points, double max_k
   const AlphaPoint* best = nullptr;
   const AlphaPoint* nearest = &points.front();
   for (const AlphaPoint& point : points) {
-    if (point.kl <= max_kl && (best == nullptr || point.bits_per_weight < best->bits_per_weight)) best = &point;
+    if (point.kl <= max_kl && (best == nullptr || point.bits_per_weight < best->bits_per_weight))
+      best = &point;
     if (point.kl < nearest->kl) nearest = &point;
   }
   if (best == nullptr) {
-    fail("--max-kl {}: no alpha stays under it; the least divergence is {:.6f} at alpha {:.1f}", max_kl, nearest->kl,
-         nearest->alpha);
+    fail("--max-kl {}: no alpha stays under it; the least divergence is {:.6f} at alpha {:.1f}", max_kl,
+         nearest->kl, nearest->alpha);
   }
   return *best;
 }

@@ -11,8 +11,8 @@ namespace twofold {
 /// What one exponent does to the whole model.
 struct AlphaPoint {
   double alpha = 0;
-  double kl = 0;                // mean KL divergence to the FP32 model on the calibration text, nats
-  double bits_per_weight = 0;   // order-0 entropy of the decoder's linear layers
+  double kl = 0;               // mean KL divergence to the FP32 model on the calibration text, nats
+  double bits_per_weight = 0;  // order-0 entropy of the decoder's linear layers
 };
 
 /// Tries alpha = 0, 0.1 ... 1 side by side in one pass over the model: every candidate has its own hidden

@@ -4,7 +4,8 @@
 
 namespace twofold {
 
-void CalibrationRun::step(Model& model, std::size_t layer, const LayerWeights& weights, InputObserver* observer) {
+void CalibrationRun::step(Model& model, std::size_t layer, const LayerWeights& weights,
+                          InputObserver* observer) {
   std::vector<LayerCache> caches(text_.sequences.size());
   std::vector<LayerSlice> slices;
   std::int64_t longest = 0;
@@ -14,7 +15,8 @@ void CalibrationRun::step(Model& model, std::size_t layer, const LayerWeights& w
     longest = std::max(longest, tokens);
   }
   const ModelSpec& spec = model.spec();
-  run_layer(spec, spec.layers[layer], weights, slices, model.rope(longest), hidden_.data(), model.workspace(), observer);
+  run_layer(spec, spec.layers[layer], weights, slices, model.rope(longest), hidden_.data(), model.workspace(),
+            observer);
 }
 
 AlignedVector<float> embed_text(Model& model, const CalibrationText& text) {

@@ -13,7 +13,8 @@ namespace twofold {
 class CalibrationRun {
  public:
   /// Starts from embeddings given for all tokens of `text`, sequence after sequence: [tokens, hidden_size].
-  CalibrationRun(const CalibrationText& text, AlignedVector<float> hidden) : text_(text), hidden_(std::move(hidden)) {}
+  CalibrationRun(const CalibrationText& text, AlignedVector<float> hidden)
+      : text_(text), hidden_(std::move(hidden)) {}
 
   /// Applies a layer to every sequence.
   void step(Model& model, std::size_t layer, const LayerWeights& weights, InputObserver* observer);

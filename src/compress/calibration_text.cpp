@@ -14,9 +14,9 @@ namespace twofold {
 
 namespace {
 
-constexpr std::int64_t kWindow = 512;       // tokens of a sequence cut from a file
-constexpr std::int64_t kSelfWindow = 64;    // tokens of a sampled sequence
-constexpr std::size_t kSelfBatch = 32;      // sequences sampled side by side: one pass over the weights each step
+constexpr std::int64_t kWindow = 512;     // tokens of a sequence cut from a file
+constexpr std::int64_t kSelfWindow = 64;  // tokens of a sampled sequence
+constexpr std::size_t kSelfBatch = 32;  // sequences sampled side by side: one pass over the weights each step
 constexpr std::uint64_t kMaxTextBytes = std::uint64_t{64} << 20;  // far more than calibration can use
 
 std::vector<std::vector<TokenId>> from_file(const Model& model, const CalibrationOptions& options) {
@@ -30,8 +30,10 @@ std::vector<std::vector<TokenId>> from_file(const Model& model, const Calibratio
   const auto total = static_cast<std::int64_t>(ids.size());
   const bool with_bos = tokenizer->bos().has_value();
   const std::int64_t length = std::min({kWindow, spec.max_positions - (with_bos ? 1 : 0), total});
-  if (length < 1) fail("{}: the model's context of {} is too short to calibrate", options.source, spec.max_positions);
-  const std::int64_t windows = std::clamp<std::int64_t>(options.tokens / length, 1, std::max<std::int64_t>(total / length, 1));
+  if (length < 1)
+    fail("{}: the model's context of {} is too short to calibrate", options.source, spec.max_positions);
+  const std::int64_t windows =
+      std::clamp<std::int64_t>(options.tokens / length, 1, std::max<std::int64_t>(total / length, 1));
   std::vector<std::vector<TokenId>> sequences;
   for (std::int64_t i = 0; i < windows; ++i) {
     const std::int64_t begin = windows > 1 ? (total - length) * i / (windows - 1) : 0;
@@ -63,13 +65,15 @@ std::vector<std::vector<TokenId>> from_model(Model& model, const CalibrationOpti
     for (std::int64_t t = 1; t < length; ++t) {
       check_interrupt();
       std::vector<Sequence> batch;
-      for (std::size_t i = 0; i < batch_size; ++i) batch.push_back({&caches[i], {&sequences[first + i].back(), 1}});
+      for (std::size_t i = 0; i < batch_size; ++i)
+        batch.push_back({&caches[i], {&sequences[first + i].back(), 1}});
       std::vector<float> logits = model.forward(batch, Model::Logits::kLast);
       for (std::size_t i = 0; i < batch_size; ++i) {
         const std::span<float> row(&logits[i * static_cast<std::size_t>(spec.vocab_size)],
                                    static_cast<std::size_t>(spec.vocab_size));
         for (const std::int64_t id : spec.eos) {  // a text that has ended would calibrate on nothing
-          if (id < spec.vocab_size) row[static_cast<std::size_t>(id)] = -std::numeric_limits<float>::infinity();
+          if (id < spec.vocab_size)
+            row[static_cast<std::size_t>(id)] = -std::numeric_limits<float>::infinity();
         }
         sequences[first + i].push_back(sampler.sample(row, {}));
       }

@@ -23,13 +23,13 @@ struct CalibrationText {
 std::vector<TokenId> all_tokens(const CalibrationText& text);
 
 struct CalibrationOptions {
-  std::string source = "self";   // "self", or the path of a text file
-  std::int64_t tokens = 2048;    // about how many tokens
-  std::uint64_t seed = 0;        // of the sampling
+  std::string source = "self";  // "self", or the path of a text file
+  std::int64_t tokens = 2048;   // about how many tokens
+  std::uint64_t seed = 0;       // of the sampling
 };
 
-/// Windows spread evenly over the file, cut by the tokenizer in the model's directory, or text the model samples from itself (from BOS, temperature 1).
-/// An empty text is an Error.
+/// Windows spread evenly over the file, cut by the tokenizer in the model's directory, or text the model
+/// samples from itself (from BOS, temperature 1). An empty text is an Error.
 CalibrationText make_calibration_text(Model& model, const CalibrationOptions& options);
 
 }  // namespace twofold

@@ -20,7 +20,8 @@ namespace {
 
 /// Files beside the weights that belong to the model: configuration, tokenizer, licence, chat template.
 std::vector<fs::path> companion_files(const fs::path& directory) {
-  static const std::set<std::string> kWeights = {".safetensors", ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"};
+  static const std::set<std::string> kWeights = {".safetensors", ".bin", ".pt",      ".pth",
+                                                 ".gguf",        ".h5",  ".msgpack", ".onnx"};
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
@@ -104,7 +105,8 @@ class Compressor {
     if (recipe_.skips(name)) return;  // stored plain at the end
     check_interrupt();
     const TensorView& tensor = model_.checkpoint().at(name);
-    QuantizedMatrix matrix = stage_one(load_weights(tensor, pool_), linear.rows, linear.cols, statistics, recipe_, pool_);
+    QuantizedMatrix matrix =
+        stage_one(load_weights(tensor, pool_), linear.rows, linear.cols, statistics, recipe_, pool_);
     report_.linear_bytes += add_coded(tensor, matrix);
     report_.linear_weights += matrix.q.size();
   }
@@ -113,7 +115,8 @@ class Compressor {
     if (recipe_.skips(name)) return;
     check_interrupt();
     const TensorView& tensor = model_.checkpoint().at(name);
-    QuantizedMatrix matrix = quantize_per_row(load_weights(tensor, pool_), tensor.shape.at(0), tensor.shape.at(1), pool_);
+    QuantizedMatrix matrix =
+        quantize_per_row(load_weights(tensor, pool_), tensor.shape.at(0), tensor.shape.at(1), pool_);
     add_coded(tensor, matrix);
     model_.checkpoint().release(tensor);
   }

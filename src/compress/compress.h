@@ -13,25 +13,25 @@ namespace twofold {
 
 struct CompressOptions {
   std::filesystem::path source;
-  std::filesystem::path destination;        // must not exist
+  std::filesystem::path destination;  // must not exist
   Recipe recipe;
-  bool auto_alpha = false;                  // choose recipe.alpha by `best_alpha`
-  double max_kl = 0.01;                     // nats, for auto_alpha
+  bool auto_alpha = false;  // choose recipe.alpha by `best_alpha`
+  double max_kl = 0.01;     // nats, for auto_alpha
   CalibrationOptions calibration;
-  std::filesystem::path statistics;         // where to save the calibration statistics; empty: nowhere
+  std::filesystem::path statistics;  // where to save the calibration statistics; empty: nowhere
   std::uint64_t max_shard_bytes = 5'000'000'000;
   int threads = 0;
 };
 
 struct CompressReport {
-  Recipe recipe;                            // as applied
-  std::vector<AlphaPoint> alphas;           // what the search saw, if there was one
+  Recipe recipe;                   // as applied
+  std::vector<AlphaPoint> alphas;  // what the search saw, if there was one
   std::int64_t calibration_tokens = 0;
-  std::uint64_t linear_weights = 0;         // in the decoder's linear layers that were coded
-  std::uint64_t linear_bytes = 0;           // stored for them, with tables, index, scales
-  std::uint64_t parameters = 0;             // in the whole model
-  std::uint64_t source_bytes = 0;           // whole directory
-  std::uint64_t stored_bytes = 0;           // whole directory
+  std::uint64_t linear_weights = 0;  // in the decoder's linear layers that were coded
+  std::uint64_t linear_bytes = 0;    // stored for them, with tables, index, scales
+  std::uint64_t parameters = 0;      // in the whole model
+  std::uint64_t source_bytes = 0;    // whole directory
+  std::uint64_t stored_bytes = 0;    // whole directory
   double seconds = 0;
 };
 

@@ -32,7 +32,8 @@ void check(const Recipe& recipe) {
     throw UsageError(fmt::format("--alpha: expected a number from 0 to 1, or auto, found {}", recipe.alpha));
   }
   if (!(recipe.sparsity >= 0 && recipe.sparsity < 1)) {
-    throw UsageError(fmt::format("--sparsity: expected a number from 0 to below 1, found {}", recipe.sparsity));
+    throw UsageError(
+        fmt::format("--sparsity: expected a number from 0 to below 1, found {}", recipe.sparsity));
   }
   try {
     find_codec(recipe.codec);

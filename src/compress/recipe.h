@@ -10,8 +10,8 @@ namespace twofold {
 
 /// What stage one does to every linear layer, and the codec of stage two. Recorded in config.json.
 struct Recipe {
-  double alpha = 0.9;      // exponent of the per-channel scale, 0 to 1
-  double sparsity = 0.0;   // share of each layer's weights set to zero, 0 to below 1
+  double alpha = 0.9;     // exponent of the per-channel scale, 0 to 1
+  double sparsity = 0.0;  // share of each layer's weights set to zero, 0 to below 1
   ActivationMode activations = ActivationMode::kPerToken;
   std::string codec = "ans";
   std::vector<std::string> skip;  // shell patterns of tensor names left as they are

@@ -136,7 +136,8 @@ void prune(std::span<const float> weights, std::span<const float> abs_max, doubl
 
 QuantizedMatrix stage_one(std::span<const float> weights, std::int64_t rows, std::int64_t cols,
                           const ChannelStatistics& statistics, const Recipe& recipe, ThreadPool& pool) {
-  std::vector<float> scales = recipe.alpha > 0 ? dc_scales(statistics.abs_max, recipe.alpha) : std::vector<float>{};
+  std::vector<float> scales =
+      recipe.alpha > 0 ? dc_scales(statistics.abs_max, recipe.alpha) : std::vector<float>{};
   QuantizedMatrix out = quantize_per_tensor(weights, rows, cols, std::move(scales), pool);
   prune(weights, statistics.abs_max, recipe.sparsity, out.q, pool);
   if (recipe.activations == ActivationMode::kPerTensorStatic) {

@@ -9,7 +9,8 @@ namespace twofold {
 
 std::vector<float> ChannelStatistics::mean_abs() const {
   std::vector<float> mean;
-  for (const double sum : sum_abs) mean.push_back(static_cast<float>(sum / static_cast<double>(std::max<std::int64_t>(tokens, 1))));
+  for (const double sum : sum_abs)
+    mean.push_back(static_cast<float>(sum / static_cast<double>(std::max<std::int64_t>(tokens, 1))));
   return mean;
 }
 
@@ -19,7 +20,8 @@ std::vector<float> ChannelStatistics::l2_norm() const {
   return norm;
 }
 
-void StatisticsCollector::observe(std::span<const LinearSpec* const> linears, const float* x, std::int64_t tokens) {
+void StatisticsCollector::observe(std::span<const LinearSpec* const> linears, const float* x,
+                                  std::int64_t tokens) {
   auto& record = by_linear_[linears[0]->name];
   const auto cols = static_cast<std::size_t>(linears[0]->cols);
   if (!record) {

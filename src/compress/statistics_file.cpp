@@ -25,7 +25,8 @@ std::uint64_t header_bound(const ModelSpec& spec) {
   std::uint64_t bound = 0;
   for (const LayerSpec& layer : spec.layers) {
     for (const LinearSpec* linear : layer.linears()) {
-      for (const char* kind : kKinds) bound += SafetensorsWriter::header_bytes_bound(linear->name + "." + kind);
+      for (const char* kind : kKinds)
+        bound += SafetensorsWriter::header_bytes_bound(linear->name + "." + kind);
     }
   }
   return bound + 256;  // and the metadata
@@ -45,7 +46,8 @@ void StatisticsFile::add(const LinearSpec& linear, const ChannelStatistics& stat
   const std::vector<float> values[] = {statistics.abs_max, statistics.l2_norm(), statistics.mean_abs()};
   for (std::size_t i = 0; i < std::size(kKinds); ++i) {
     const auto* bytes = reinterpret_cast<const std::uint8_t*>(values[i].data());
-    writer_.add(linear.name + "." + kKinds[i], DType::kF32, {linear.cols}, {bytes, values[i].size() * sizeof(float)});
+    writer_.add(linear.name + "." + kKinds[i], DType::kF32, {linear.cols},
+                {bytes, values[i].size() * sizeof(float)});
   }
 }
 

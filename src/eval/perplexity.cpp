@@ -68,7 +68,8 @@ class ClusteredMean {
   double squares_ = 0;
 };
 
-std::vector<Window> cut_windows(std::int64_t tokens, std::int64_t context, std::int64_t stride, bool with_bos) {
+std::vector<Window> cut_windows(std::int64_t tokens, std::int64_t context, std::int64_t stride,
+                                bool with_bos) {
   std::vector<Window> windows;
   std::int64_t scored = with_bos ? 0 : 1;  // the very first token has nothing to be predicted from
   for (std::int64_t begin = 0; scored < tokens; begin += stride) {
@@ -88,7 +89,8 @@ class Evaluation {
 
   void run_batch(std::span<const Window> windows, std::int64_t first_index) {
     const AlignedVector<float> hidden = run(model_, windows);
-    const AlignedVector<float> expected = reference_ != nullptr ? run(*reference_, windows) : AlignedVector<float>{};
+    const AlignedVector<float> expected =
+        reference_ != nullptr ? run(*reference_, windows) : AlignedVector<float>{};
     std::int64_t row = 0;
     for (const Window& window : windows) {
       const std::int64_t bos = options_.bos ? 1 : 0;
@@ -176,7 +178,8 @@ class Evaluation {
                      std::vector<float>& out) {
     const auto width = static_cast<std::size_t>(model.spec().hidden_size);
     const auto begin = hidden.begin() + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(first) * width);
-    AlignedVector<float> block(begin, begin + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(rows) * width));
+    AlignedVector<float> block(begin,
+                               begin + static_cast<std::ptrdiff_t>(static_cast<std::size_t>(rows) * width));
     out.resize(static_cast<std::size_t>(rows * model.spec().vocab_size));
     model.head(block.data(), rows, out.data());
   }
@@ -200,7 +203,8 @@ PerplexityResult evaluate_perplexity(Model& model, Model* reference, std::span<c
                                      const PerplexityOptions& options,
                                      const std::function<void(std::int64_t, std::int64_t)>& progress) {
   if (reference != nullptr && reference->spec().vocab_size != model.spec().vocab_size) {
-    fail("the models' vocabularies differ: {} and {} tokens", model.spec().vocab_size, reference->spec().vocab_size);
+    fail("the models' vocabularies differ: {} and {} tokens", model.spec().vocab_size,
+         reference->spec().vocab_size);
   }
   if (options.max_tokens > 0 && static_cast<std::size_t>(options.max_tokens) < text.size()) {
     text = text.first(static_cast<std::size_t>(options.max_tokens));
@@ -212,10 +216,12 @@ PerplexityResult evaluate_perplexity(Model& model, Model* reference, std::span<c
   if (context > room || context < 1) {
     throw UsageError(fmt::format("--context: expected 1 to {} for this model, found {}", room, context));
   }
-  if (stride > context) throw UsageError(fmt::format("--stride: expected at most the context of {}, found {}", context, stride));
+  if (stride > context)
+    throw UsageError(fmt::format("--stride: expected at most the context of {}, found {}", context, stride));
   if (text.size() < 2) fail("the text has {} tokens, expected at least 2", text.size());
 
-  const auto windows = cut_windows(static_cast<std::int64_t>(text.size()), context, stride, options.bos.has_value());
+  const auto windows =
+      cut_windows(static_cast<std::int64_t>(text.size()), context, stride, options.bos.has_value());
   const auto batch = static_cast<std::size_t>(std::max<std::int64_t>(kBatchTokens / context, 1));
   Evaluation evaluation(model, reference, text, options);
   for (std::size_t begin = 0; begin < windows.size(); begin += batch) {

@@ -93,7 +93,8 @@ SizeReport measure_sizes(const std::filesystem::path& directory) {
     entropy_bits += tensor.entropy * static_cast<double>(tensor.elements);
   }
   report.fp16_bytes = 2 * report.elements;
-  if (report.coded_elements > 0) report.coded_entropy = entropy_bits / static_cast<double>(report.coded_elements);
+  if (report.coded_elements > 0)
+    report.coded_entropy = entropy_bits / static_cast<double>(report.coded_elements);
   report.directory_bytes = directory_bytes(directory);
   return report;
 }

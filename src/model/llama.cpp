@@ -26,7 +26,8 @@ float parse_rope_theta(const Json& config, std::string_view where) {
   return static_cast<float>(json_double(*rope, "rope_theta", where, 1.0, 1e12, 10000.0));
 }
 
-LinearSpec linear(const std::string& prefix, const char* name, std::int64_t rows, std::int64_t cols, bool bias) {
+LinearSpec linear(const std::string& prefix, const char* name, std::int64_t rows, std::int64_t cols,
+                  bool bias) {
   return {prefix + name, rows, cols, bias};
 }
 
@@ -42,14 +43,17 @@ ModelSpec parse_llama(const Json& config, std::string_view where) {
   spec.rope_theta = parse_rope_theta(config, where);
   spec.tied_embeddings = json_bool(config, "tie_word_embeddings", where, false);
   if (spec.heads % spec.kv_heads != 0) {
-    fail("{}: \"num_key_value_heads\": expected a divisor of {} heads, found {}", where, spec.heads, spec.kv_heads);
+    fail("{}: \"num_key_value_heads\": expected a divisor of {} heads, found {}", where, spec.heads,
+         spec.kv_heads);
   }
   const bool has_head_dim = config.contains("head_dim") && !config["head_dim"].is_null();
   if (!has_head_dim && spec.hidden_size % spec.heads != 0) {
-    fail("{}: \"hidden_size\": expected a multiple of {} heads, found {}", where, spec.heads, spec.hidden_size);
+    fail("{}: \"hidden_size\": expected a multiple of {} heads, found {}", where, spec.heads,
+         spec.hidden_size);
   }
   spec.head_dim = json_int(config, "head_dim", where, 2, 65536, spec.hidden_size / spec.heads);
-  if (spec.head_dim % 2 != 0) fail("{}: \"head_dim\": expected an even number, found {}", where, spec.head_dim);
+  if (spec.head_dim % 2 != 0)
+    fail("{}: \"head_dim\": expected an even number, found {}", where, spec.head_dim);
   const std::string act = json_string(config, "hidden_act", where, "silu");
   if (act != "silu") fail("{}: \"hidden_act\": expected \"silu\", found \"{}\"", where, act);
 
@@ -72,7 +76,8 @@ ModelSpec parse_llama(const Json& config, std::string_view where) {
   }
   spec.embedding = "model.embed_tokens.weight";
   spec.final_norm = "model.norm.weight";
-  spec.head = linear("", spec.tied_embeddings ? "model.embed_tokens" : "lm_head", spec.vocab_size, spec.hidden_size, false);
+  spec.head = linear("", spec.tied_embeddings ? "model.embed_tokens" : "lm_head", spec.vocab_size,
+                     spec.hidden_size, false);
   return spec;
 }
 

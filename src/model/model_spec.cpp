@@ -45,13 +45,15 @@ ModelSpec parse_model_spec(const Json& config, std::string_view where) {
 
 ModelSpec load_model_spec(const std::filesystem::path& directory) {
   std::error_code error;
-  if (!std::filesystem::is_directory(directory, error)) fail("{}: no such model directory", directory.string());
+  if (!std::filesystem::is_directory(directory, error))
+    fail("{}: no such model directory", directory.string());
   const auto path = directory / "config.json";
   ModelSpec spec = parse_model_spec(read_json_file(path, std::uint64_t{1} << 26), path.string());
   const auto generation = directory / "generation_config.json";
   if (std::filesystem::exists(generation, error)) {
     const Json config = read_json_file(generation, std::uint64_t{1} << 26);
-    const auto eos = config.is_object() ? parse_ids(config, "eos_token_id", generation.string()) : std::vector<std::int64_t>{};
+    const auto eos = config.is_object() ? parse_ids(config, "eos_token_id", generation.string())
+                                        : std::vector<std::int64_t>{};
     if (!eos.empty()) spec.eos = eos;  // transformers' generate() prefers these too
   }
   return spec;

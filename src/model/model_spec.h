@@ -24,7 +24,7 @@ struct LinearSpec {
 
 /// One decoder layer: norm, attention, norm, gated feed-forward.
 struct LayerSpec {
-  std::string input_norm;           // tensor names
+  std::string input_norm;  // tensor names
   std::string post_attention_norm;
   LinearSpec q, k, v, o;
   LinearSpec gate, up, down;
@@ -34,23 +34,23 @@ struct LayerSpec {
 
 /// What config.json says of a model, as data: shapes, constants, and which tensor plays which part.
 struct ModelSpec {
-  std::string architecture;           // "LlamaForCausalLM"
+  std::string architecture;  // "LlamaForCausalLM"
   std::int64_t hidden_size = 0;
   std::int64_t intermediate_size = 0;
-  std::int64_t heads = 0;             // query heads
-  std::int64_t kv_heads = 0;          // divides heads
-  std::int64_t head_dim = 0;          // even
+  std::int64_t heads = 0;     // query heads
+  std::int64_t kv_heads = 0;  // divides heads
+  std::int64_t head_dim = 0;  // even
   std::int64_t vocab_size = 0;
-  std::int64_t max_positions = 0;     // context the model was made for, tokens
+  std::int64_t max_positions = 0;  // context the model was made for, tokens
   float norm_eps = 0;
   float rope_theta = 0;
-  bool tied_embeddings = false;       // the head is the embedding
+  bool tied_embeddings = false;  // the head is the embedding
   std::optional<std::int64_t> bos;
-  std::vector<std::int64_t> eos;      // any of these ends a text
+  std::vector<std::int64_t> eos;  // any of these ends a text
 
-  std::string embedding;              // tensor name, [vocab, hidden]
+  std::string embedding;  // tensor name, [vocab, hidden]
   std::string final_norm;
-  LinearSpec head;                    // [vocab, hidden]
+  LinearSpec head;  // [vocab, hidden]
   std::vector<LayerSpec> layers;
 
   std::int64_t q_size() const { return heads * head_dim; }

@@ -13,7 +13,8 @@ namespace {
 constexpr std::int64_t kMaxChannels = 131072;
 
 /// The chunk's weights: where they lie when the codec stores them raw, else decoded into `buffer`.
-const std::int8_t* chunk_weights(const CodedTensor& tensor, std::int64_t chunk, AlignedVector<std::int8_t>& buffer) {
+const std::int8_t* chunk_weights(const CodedTensor& tensor, std::int64_t chunk,
+                                 AlignedVector<std::int8_t>& buffer) {
   if (const std::int8_t* direct = tensor.direct(chunk)) return direct;
   const auto size = static_cast<std::size_t>(tensor.chunk_rows(chunk) * tensor.cols);
   std::int8_t* out = scratch(buffer, size);
@@ -23,14 +24,17 @@ const std::int8_t* chunk_weights(const CodedTensor& tensor, std::int64_t chunk, 
 
 class CodedLinear final : public Linear {
  public:
-  CodedLinear(const CodedTensor& weight, ActivationMode mode, std::vector<float> bias) : weight_(weight), mode_(mode) {
+  CodedLinear(const CodedTensor& weight, ActivationMode mode, std::vector<float> bias)
+      : weight_(weight), mode_(mode) {
     rows_ = weight.rows;
     cols_ = weight.cols;
     bias_ = std::move(bias);
     if (cols_ > kMaxChannels) {
-      fail("{}: {}: expected at most {} input channels, found {}", weight.file, weight.name, kMaxChannels, cols_);
+      fail("{}: {}: expected at most {} input channels, found {}", weight.file, weight.name, kMaxChannels,
+           cols_);
     }
-    if (mode == ActivationMode::kPerTensorStatic && !(weight.activation_step > 0)) mode_ = ActivationMode::kPerToken;
+    if (mode == ActivationMode::kPerTensorStatic && !(weight.activation_step > 0))
+      mode_ = ActivationMode::kPerToken;
     for (const float s : weight.input_scale) inverse_scale_.push_back(1.0F / s);
   }
 
@@ -66,7 +70,8 @@ class CodedLinear final : public Linear {
         float step = weight_.activation_step;
         if (mode_ == ActivationMode::kPerToken) step = ops().abs_max(x + t * cols, inverse, cols) / 127.0F;
         input.steps[t] = step;
-        ops().quantize(x + t * cols, inverse, step > 0 ? 1.0F / step : 0.0F, cols, input.q.data() + t * input.stride);
+        ops().quantize(x + t * cols, inverse, step > 0 ? 1.0F / step : 0.0F, cols,
+                       input.q.data() + t * input.stride);
       }
     };
     constexpr std::size_t kWorthSharing = 1 << 16;  // elements
@@ -77,8 +82,8 @@ class CodedLinear final : public Linear {
     }
   }
 
-  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y, std::size_t y_stride,
-                Workspace::Worker& worker) const override {
+  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y,
+                std::size_t y_stride, Workspace::Worker& worker) const override {
     const auto first = static_cast<std::size_t>(weight_.chunk_begin(unit));
     const auto rows = static_cast<std::size_t>(weight_.chunk_rows(unit));
     const auto cols = static_cast<std::size_t>(cols_);
@@ -127,7 +132,8 @@ class CodedEmbedding final : public Embedding {
     // Visit the ids in order of their chunks, so that a prompt decodes each chunk once.
     std::vector<std::size_t> order(ids.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-    std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return ids[a] < ids[b]; });
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return ids[a] < ids[b]; });
     const auto cols = static_cast<std::size_t>(weight_.cols);
     std::int64_t current = -1;
     const std::int8_t* w = nullptr;
@@ -150,7 +156,8 @@ class CodedEmbedding final : public Embedding {
 
 }  // namespace
 
-std::unique_ptr<Linear> make_coded_linear(const CodedTensor& weight, ActivationMode mode, std::vector<float> bias) {
+std::unique_ptr<Linear> make_coded_linear(const CodedTensor& weight, ActivationMode mode,
+                                          std::vector<float> bias) {
   return std::make_unique<CodedLinear>(weight, mode, std::move(bias));
 }
 

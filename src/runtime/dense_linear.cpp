@@ -49,10 +49,12 @@ class DenseLinear final : public Linear {
 
   void prepare(const float* x, std::int64_t, LinearInput& input, ThreadPool&) const override { input.x = x; }
 
-  bool same_input(const Linear& other) const override { return dynamic_cast<const DenseLinear*>(&other) != nullptr; }
+  bool same_input(const Linear& other) const override {
+    return dynamic_cast<const DenseLinear*>(&other) != nullptr;
+  }
 
-  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y, std::size_t y_stride,
-                Workspace::Worker& worker) const override {
+  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y,
+                std::size_t y_stride, Workspace::Worker& worker) const override {
     const std::int64_t begin = unit * unit_rows_;
     const std::int64_t count = std::min(unit_rows_, rows_ - begin);
     const float* w = float_rows(weight_, cols_, begin, count, worker.floats);

@@ -29,8 +29,9 @@ std::vector<float> prefill(Model& model, KvCache& cache, const std::vector<std::
   return logits;
 }
 
-GenerationStats generate(Model& model, const std::vector<std::int32_t>& prompt, std::int64_t count, bool ignore_eos,
-                         Sampler& sampler, const std::function<bool(std::int32_t)>& on_token) {
+GenerationStats generate(Model& model, const std::vector<std::int32_t>& prompt, std::int64_t count,
+                         bool ignore_eos, Sampler& sampler,
+                         const std::function<bool(std::int32_t)>& on_token) {
   if (prompt.empty()) fail("the prompt is empty and the model has no BOS token to start from");
   const ModelSpec& spec = model.spec();
   GenerationStats stats;

@@ -21,8 +21,9 @@ struct GenerationStats {
 /// Continues `prompt` (at least one token) by up to `count` tokens. `on_token` gets each one as it is drawn
 /// and returns false to stop. Ends at an EOS token, which is not handed on, unless `ignore_eos`, and when
 /// the context is full.
-GenerationStats generate(Model& model, const std::vector<std::int32_t>& prompt, std::int64_t count, bool ignore_eos,
-                         Sampler& sampler, const std::function<bool(std::int32_t)>& on_token);
+GenerationStats generate(Model& model, const std::vector<std::int32_t>& prompt, std::int64_t count,
+                         bool ignore_eos, Sampler& sampler,
+                         const std::function<bool(std::int32_t)>& on_token);
 
 /// Feeds tokens to one sequence in blocks, so that the activations of a long prompt stay small, and returns
 /// the last logits.

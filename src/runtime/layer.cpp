@@ -12,13 +12,15 @@ namespace {
 
 using Size = std::size_t;
 
-Size size_of(std::int64_t value) { return static_cast<Size>(value); }
+Size size_of(std::int64_t value) {
+  return static_cast<Size>(value);
+}
 
 /// One piece of attention work: some query heads of some tokens of one slice.
 struct AttentionTask {
   const LayerSlice* slice = nullptr;
-  std::int64_t row = 0;         // of the first token in the batch
-  std::int64_t position = 0;    // of the first token in its sequence
+  std::int64_t row = 0;       // of the first token in the batch
+  std::int64_t position = 0;  // of the first token in its sequence
   std::int64_t tokens = 0;
   std::int64_t kv_head = 0;
 };
@@ -31,7 +33,8 @@ std::vector<AttentionTask> attention_tasks(const ModelSpec& spec, std::span<cons
   for (const LayerSlice& slice : slices) {
     for (std::int64_t head = 0; head < spec.kv_heads; ++head) {
       for (std::int64_t begin = 0; begin < slice.tokens; begin += kQueryBlock) {
-        tasks.push_back({&slice, row + begin, slice.position + begin, std::min(kQueryBlock, slice.tokens - begin), head});
+        tasks.push_back(
+            {&slice, row + begin, slice.position + begin, std::min(kQueryBlock, slice.tokens - begin), head});
       }
     }
     row += slice.tokens;
@@ -97,8 +100,8 @@ void run_layer(const ModelSpec& spec, const LayerSpec& layer, const LayerWeights
 
   norm_rows(weights.input_norm);
   if (observer != nullptr) observer->observe(std::array{&layer.q, &layer.k, &layer.v}, normed.data(), tokens);
-  multiply_group(std::array<const Linear*, 3>{weights.q.get(), weights.k.get(), weights.v.get()}, normed.data(), tokens,
-                 std::array{q.data(), k.data(), v.data()}, workspace);
+  multiply_group(std::array<const Linear*, 3>{weights.q.get(), weights.k.get(), weights.v.get()},
+                 normed.data(), tokens, std::array{q.data(), k.data(), v.data()}, workspace);
 
   std::vector<std::int64_t> positions;  // per batch row
   for (const LayerSlice& slice : slices) {
@@ -108,8 +111,10 @@ void run_layer(const ModelSpec& spec, const LayerSpec& layer, const LayerWeights
     for (Size t = begin; t < end; ++t) {
       const float* cosines = rope.cosines(positions[t]);
       const float* sines = rope.sines(positions[t]);
-      for (Size h = 0; h < q_size; h += head_dim) ops().rope(&q[t * q_size + h], cosines, sines, head_dim / 2);
-      for (Size h = 0; h < kv_size; h += head_dim) ops().rope(&k[t * kv_size + h], cosines, sines, head_dim / 2);
+      for (Size h = 0; h < q_size; h += head_dim)
+        ops().rope(&q[t * q_size + h], cosines, sines, head_dim / 2);
+      for (Size h = 0; h < kv_size; h += head_dim)
+        ops().rope(&k[t * kv_size + h], cosines, sines, head_dim / 2);
     }
   });
 
@@ -135,15 +140,16 @@ void run_layer(const ModelSpec& spec, const LayerSpec& layer, const LayerWeights
       const Size head_offset = size_of(task.kv_head * heads_per_kv) * head_dim;
       attend(&q[size_of(task.row) * q_size + head_offset], q_size,
              task.slice->cache->keys.data() + size_of(task.kv_head) * head_dim,
-             task.slice->cache->values.data() + size_of(task.kv_head) * head_dim, kv_size, size_of(task.position),
-             size_of(task.tokens), size_of(heads_per_kv), head_dim, scale, workspace.worker(worker).floats,
-             &attended[size_of(task.row) * q_size + head_offset], q_size);
+             task.slice->cache->values.data() + size_of(task.kv_head) * head_dim, kv_size,
+             size_of(task.position), size_of(task.tokens), size_of(heads_per_kv), head_dim, scale,
+             workspace.worker(worker).floats, &attended[size_of(task.row) * q_size + head_offset], q_size);
     }
   });
   mixed.swap(attended);
 
   if (observer != nullptr) observer->observe(std::array{&layer.o}, mixed.data(), tokens);
-  multiply_group(std::array<const Linear*, 1>{weights.o.get()}, mixed.data(), tokens, std::array{normed.data()}, workspace);
+  multiply_group(std::array<const Linear*, 1>{weights.o.get()}, mixed.data(), tokens,
+                 std::array{normed.data()}, workspace);
   add(normed.data(), hidden, n * width, pool);
 
   norm_rows(weights.post_attention_norm);
@@ -152,9 +158,12 @@ void run_layer(const ModelSpec& spec, const LayerSpec& layer, const LayerWeights
   AlignedVector<float> up(n * ff);
   multiply_group(std::array<const Linear*, 2>{weights.gate.get(), weights.up.get()}, normed.data(), tokens,
                  std::array{gate.data(), up.data()}, workspace);
-  pool.run(n, [&](Size begin, Size end, int) { ops().swiglu(&gate[begin * ff], &up[begin * ff], (end - begin) * ff); });
+  pool.run(n, [&](Size begin, Size end, int) {
+    ops().swiglu(&gate[begin * ff], &up[begin * ff], (end - begin) * ff);
+  });
   if (observer != nullptr) observer->observe(std::array{&layer.down}, gate.data(), tokens);
-  multiply_group(std::array<const Linear*, 1>{weights.down.get()}, gate.data(), tokens, std::array{normed.data()}, workspace);
+  multiply_group(std::array<const Linear*, 1>{weights.down.get()}, gate.data(), tokens,
+                 std::array{normed.data()}, workspace);
   add(normed.data(), hidden, n * width, pool);
 }
 

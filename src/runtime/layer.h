@@ -22,8 +22,12 @@ class RopeTable {
   RopeTable(std::int64_t head_dim, float theta);
   /// Makes positions [0, count) available.
   void reserve(std::int64_t count);
-  const float* cosines(std::int64_t position) const { return &cosines_[static_cast<std::size_t>(position * half_)]; }
-  const float* sines(std::int64_t position) const { return &sines_[static_cast<std::size_t>(position * half_)]; }
+  const float* cosines(std::int64_t position) const {
+    return &cosines_[static_cast<std::size_t>(position * half_)];
+  }
+  const float* sines(std::int64_t position) const {
+    return &sines_[static_cast<std::size_t>(position * half_)];
+  }
   std::int64_t half() const { return half_; }
 
  private:

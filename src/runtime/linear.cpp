@@ -7,7 +7,8 @@
 namespace twofold {
 
 ActivationMode parse_activation_mode(std::string_view name) {
-  for (ActivationMode mode : {ActivationMode::kPerToken, ActivationMode::kPerTensorStatic, ActivationMode::kNone}) {
+  for (ActivationMode mode :
+       {ActivationMode::kPerToken, ActivationMode::kPerTensorStatic, ActivationMode::kNone}) {
     if (activation_mode_name(mode) == name) return mode;
   }
   fail("activations: expected per-token, per-tensor-static or none, found \"{}\"", name);
@@ -15,9 +16,12 @@ ActivationMode parse_activation_mode(std::string_view name) {
 
 std::string_view activation_mode_name(ActivationMode mode) {
   switch (mode) {
-    case ActivationMode::kPerTensorStatic: return "per-tensor-static";
-    case ActivationMode::kNone: return "none";
-    case ActivationMode::kPerToken: break;
+    case ActivationMode::kPerTensorStatic:
+      return "per-tensor-static";
+    case ActivationMode::kNone:
+      return "none";
+    case ActivationMode::kPerToken:
+      break;
   }
   return "per-token";
 }

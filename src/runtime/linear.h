@@ -23,11 +23,11 @@ std::string_view activation_mode_name(ActivationMode mode);
 
 /// One batch of inputs [tokens, cols] in the form a linear layer multiplies.
 struct LinearInput {
-  const float* x = nullptr;             // scaled by 1 / s_j; used when not quantized
-  AlignedVector<float> scaled;          // holds x where it had to be scaled
-  AlignedVector<std::int8_t> q;         // [tokens, stride]
+  const float* x = nullptr;      // scaled by 1 / s_j; used when not quantized
+  AlignedVector<float> scaled;   // holds x where it had to be scaled
+  AlignedVector<std::int8_t> q;  // [tokens, stride]
   std::size_t stride = 0;
-  std::vector<float> steps;             // per token: x ~ step * q
+  std::vector<float> steps;  // per token: x ~ step * q
 };
 
 /// The weights of one linear layer and the way to multiply by them. Rows are computed in units that are the
@@ -58,7 +58,8 @@ std::unique_ptr<Linear> make_dense_linear(const TensorView& weight, std::vector<
 
 /// Coded INT8 weights, decoded by chunks into the worker's buffer; W8A8 or weight-only arithmetic.
 /// `weight` must outlive the result.
-std::unique_ptr<Linear> make_coded_linear(const CodedTensor& weight, ActivationMode mode, std::vector<float> bias);
+std::unique_ptr<Linear> make_coded_linear(const CodedTensor& weight, ActivationMode mode,
+                                          std::vector<float> bias);
 
 /// y_i = W_i x + b_i for layers that share the input x [tokens, cols], as one parallel loop over all their
 /// units. y_i is [tokens, rows_i].

@@ -36,14 +36,18 @@ Model::Model(const std::filesystem::path& directory, const Options& options)
     checkpoint_ = std::make_unique<Checkpoint>(directory);
   }
   const CodedTensor* coded = find_coded(spec_.embedding, spec_.vocab_size, spec_.hidden_size);
-  embedding_ = coded != nullptr ? make_coded_embedding(*coded)
-                                : make_dense_embedding(float_weight(spec_.embedding, {spec_.vocab_size, spec_.hidden_size}));
+  embedding_ =
+      coded != nullptr
+          ? make_coded_embedding(*coded)
+          : make_dense_embedding(float_weight(spec_.embedding, {spec_.vocab_size, spec_.hidden_size}));
   for (std::size_t i = 0; i < spec_.layers.size(); ++i) layers_.push_back(load_layer(i));
   final_norm_ = load_vector(spec_.final_norm, spec_.hidden_size);
   head_ = load_linear(spec_.head);
 }
 
-const Checkpoint& Model::checkpoint() const { return container_ ? container_->checkpoint() : *checkpoint_; }
+const Checkpoint& Model::checkpoint() const {
+  return container_ ? container_->checkpoint() : *checkpoint_;
+}
 
 const CodedTensor* Model::find_coded(const std::string& name, std::int64_t rows, std::int64_t cols) const {
   if (!container_) return nullptr;
@@ -51,7 +55,8 @@ const CodedTensor* Model::find_coded(const std::string& name, std::int64_t rows,
   if (it == container_->coded().end()) return nullptr;
   const CodedTensor& tensor = it->second;
   if (tensor.rows != rows || tensor.cols != cols) {
-    fail("{}: {}: expected shape [{}, {}], found [{}, {}]", tensor.file, name, rows, cols, tensor.rows, tensor.cols);
+    fail("{}: {}: expected shape [{}, {}], found [{}, {}]", tensor.file, name, rows, cols, tensor.rows,
+         tensor.cols);
   }
   return &tensor;
 }
@@ -113,8 +118,8 @@ const RopeTable& Model::rope(std::int64_t positions) {
 void Model::embed(std::span<const std::int32_t> tokens, float* hidden) {
   for (const std::int32_t token : tokens) {
     if (token < 0 || token >= spec_.vocab_size) {
-      fail("{}: token id {} is outside the model's vocabulary of {}", checkpoint().directory().string(), token,
-           spec_.vocab_size);
+      fail("{}: token id {} is outside the model's vocabulary of {}", checkpoint().directory().string(),
+           token, spec_.vocab_size);
     }
   }
   embedding_->lookup(tokens, hidden, workspace_);
@@ -125,7 +130,8 @@ void Model::head(float* hidden, std::int64_t rows, float* logits, const Linear* 
   for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
     ops().rms_norm(hidden + r * width, final_norm_.data(), spec_.norm_eps, width, hidden + r * width);
   }
-  multiply_group(std::array{replacement != nullptr ? replacement : head_.get()}, hidden, rows, std::array{logits}, workspace_);
+  multiply_group(std::array{replacement != nullptr ? replacement : head_.get()}, hidden, rows,
+                 std::array{logits}, workspace_);
 }
 
 AlignedVector<float> Model::hidden_states(std::span<const Sequence> batch) {
@@ -137,8 +143,8 @@ AlignedVector<float> Model::hidden_states(std::span<const Sequence> batch) {
     const auto count = static_cast<std::int64_t>(sequence.tokens.size());
     const std::int64_t end = sequence.cache->length + count;
     if (end > spec_.max_positions) {
-      fail("{}: a text of {} tokens does not fit the model's context of {}", checkpoint().directory().string(), end,
-           spec_.max_positions);
+      fail("{}: a text of {} tokens does not fit the model's context of {}",
+           checkpoint().directory().string(), end, spec_.max_positions);
     }
     tokens.insert(tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
     slices.push_back({nullptr, sequence.cache->length, count});
@@ -152,7 +158,8 @@ AlignedVector<float> Model::hidden_states(std::span<const Sequence> batch) {
     run_layer(spec_, spec_.layers[i], layers_[i], slices, rope_, hidden.data(), workspace_);
     if (options_.release_pages) release_layer(i);
   }
-  for (const Sequence& sequence : batch) sequence.cache->length += static_cast<std::int64_t>(sequence.tokens.size());
+  for (const Sequence& sequence : batch)
+    sequence.cache->length += static_cast<std::int64_t>(sequence.tokens.size());
 
   return hidden;
 }

@@ -81,7 +81,7 @@ class Model {
 
   ModelSpec spec_;
   Options options_;
-  std::unique_ptr<Container> container_;    // one of the two
+  std::unique_ptr<Container> container_;  // one of the two
   std::unique_ptr<Checkpoint> checkpoint_;
   ActivationMode activations_ = ActivationMode::kPerToken;
   Workspace workspace_;

@@ -27,7 +27,9 @@ void check(const SamplingOptions& options) {
           "a number above 0", options.repetition_penalty);
 }
 
-Sampler::Sampler(const SamplingOptions& options) : options_(options), random_(options.seed) { check(options); }
+Sampler::Sampler(const SamplingOptions& options) : options_(options), random_(options.seed) {
+  check(options);
+}
 
 std::int32_t Sampler::sample(std::span<float> logits, std::span<const std::int32_t> history) {
   for (const float logit : logits) {
@@ -56,8 +58,8 @@ std::int32_t Sampler::sample(std::span<float> logits, std::span<const std::int32
   if (options_.top_k > 0) keep = std::min(keep, static_cast<std::size_t>(options_.top_k));
   const bool ordered = keep < candidates_.size() || options_.top_p < 1;
   if (ordered) {
-    std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(keep), candidates_.end(),
-                      more_likely);
+    std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(keep),
+                      candidates_.end(), more_likely);
     candidates_.resize(keep);
   }
   if (options_.top_p < 1) {
@@ -69,7 +71,8 @@ std::int32_t Sampler::sample(std::span<float> logits, std::span<const std::int32
     candidates_.resize(std::max<std::size_t>(keep, 1));
   }
   if (options_.min_p > 0) {
-    std::erase_if(candidates_, [&](const Candidate& c) { return c.probability < options_.min_p; });  // the best has 1
+    std::erase_if(candidates_,
+                  [&](const Candidate& c) { return c.probability < options_.min_p; });  // the best has 1
   }
   double total = 0;
   for (const Candidate& c : candidates_) total += c.probability;

@@ -15,9 +15,9 @@ class Workspace {
   explicit Workspace(int threads) : pool_(threads), workers_(static_cast<std::size_t>(pool_.size())) {}
 
   struct Worker {
-    AlignedVector<std::int8_t> weights;   // one decoded chunk
-    AlignedVector<float> floats;          // one chunk as float, or attention scores
-    AlignedVector<std::int32_t> sums;     // integer products of one chunk with a batch
+    AlignedVector<std::int8_t> weights;  // one decoded chunk
+    AlignedVector<float> floats;         // one chunk as float, or attention scores
+    AlignedVector<std::int32_t> sums;    // integer products of one chunk with a batch
   };
 
   ThreadPool& pool() { return pool_; }

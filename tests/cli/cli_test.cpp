@@ -34,7 +34,8 @@ class Cli : public ::testing::Test {
   Outcome run(const std::string& arguments, const std::string& before = "") {
     const std::string out = directory_ / "stdout";
     const std::string err = directory_ / "stderr";
-    const std::string command = before + " '" + TWOFOLD_BINARY + "' " + arguments + " >'" + out + "' 2>'" + err + "'";
+    const std::string command =
+        before + " '" + TWOFOLD_BINARY + "' " + arguments + " >'" + out + "' 2>'" + err + "'";
     const int status = std::system(command.c_str());
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
   }
@@ -52,7 +53,8 @@ class Cli : public ::testing::Test {
 };
 
 TEST_F(Cli, HelpAndVersion) {
-  for (const char* command : {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "bench", "bench codecs"}) {
+  for (const char* command :
+       {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "bench", "bench codecs"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_THAT(outcome.out, HasSubstr("--help")) << command;
@@ -61,12 +63,32 @@ TEST_F(Cli, HelpAndVersion) {
 }
 
 TEST_F(Cli, UsageErrorsExitWithTwo) {
-  for (const char* arguments :
-       {"", "frobnicate", "compress", "compress a", "run", "run -m x -n -3", "run -m x -n many", "run -m x --top-k=-1",
-        "run -m x --top-p 2", "run -m x --temperature=-1", "eval", "eval ppl", "eval ppl -m x", "inspect", "verify",
-        "bench", "bench codecs", "compress a b --alpha high", "compress a b --alpha 1.5", "compress a b --sparsity 1",
-        "compress a b --codec zip", "compress a b --activations sometimes", "compress a b --max-shard-size huge",
-        "compress a b --calibration-tokens 0", "inspect a --frob", "run -m x -t -1"}) {
+  for (const char* arguments : {"",
+                                "frobnicate",
+                                "compress",
+                                "compress a",
+                                "run",
+                                "run -m x -n -3",
+                                "run -m x -n many",
+                                "run -m x --top-k=-1",
+                                "run -m x --top-p 2",
+                                "run -m x --temperature=-1",
+                                "eval",
+                                "eval ppl",
+                                "eval ppl -m x",
+                                "inspect",
+                                "verify",
+                                "bench",
+                                "bench codecs",
+                                "compress a b --alpha high",
+                                "compress a b --alpha 1.5",
+                                "compress a b --sparsity 1",
+                                "compress a b --codec zip",
+                                "compress a b --activations sometimes",
+                                "compress a b --max-shard-size huge",
+                                "compress a b --calibration-tokens 0",
+                                "inspect a --frob",
+                                "run -m x -t -1"}) {
     expect_error(arguments, 2, HasSubstr("twofold: "));
   }
 }
@@ -78,13 +100,15 @@ TEST_F(Cli, UnknownIsaIsAUsageError) {
 }
 
 TEST_F(Cli, MissingThingsAreOneLineAndExitWithOne) {
-  const auto one_line = ::testing::ResultOf([](const std::string& s) { return std::count(s.begin(), s.end(), '\n'); }, 1);
+  const auto one_line =
+      ::testing::ResultOf([](const std::string& s) { return std::count(s.begin(), s.end(), '\n'); }, 1);
   expect_error("run -m /nonexistent -p x", 1, AllOf(HasSubstr("/nonexistent"), one_line));
   expect_error("inspect /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
   expect_error("verify /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
   expect_error("verify " + kDemo, 1, AllOf(HasSubstr("not a Twofold directory"), one_line));
   expect_error("compress /nonexistent " + path("out"), 1, AllOf(HasSubstr("/nonexistent"), one_line));
-  expect_error("compress " + kDemo + " " + path("no/out"), 1, AllOf(HasSubstr("no such directory"), one_line));
+  expect_error("compress " + kDemo + " " + path("no/out"), 1,
+               AllOf(HasSubstr("no such directory"), one_line));
   expect_error("eval ppl -m " + kDemo + " -f /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
   expect_error("bench codecs -m /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
   EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
@@ -93,9 +117,11 @@ TEST_F(Cli, MissingThingsAreOneLineAndExitWithOne) {
 
 TEST_F(Cli, DemoModelTheWholeWay) {
   const std::string text = path("text.txt");
-  std::ofstream(text) << "The captain looked out over the water and said nothing for a long while. The wind had turned, and "
-                         "the sails hung loose above them; somewhere below a man was singing an old song about the land.\n";
-  Outcome outcome = run("compress " + kDemo + " " + path("small") + " --calibration " + text + " --sparsity 0.2");
+  std::ofstream(text)
+      << "The captain looked out over the water and said nothing for a long while. The wind had turned, and "
+         "the sails hung loose above them; somewhere below a man was singing an old song about the land.\n";
+  Outcome outcome =
+      run("compress " + kDemo + " " + path("small") + " --calibration " + text + " --sparsity 0.2");
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, AllOf(HasSubstr("smaller"), HasSubstr("bits/weight")));
   EXPECT_THAT(outcome.err, HasSubstr("100 %"));
@@ -109,7 +135,8 @@ TEST_F(Cli, DemoModelTheWholeWay) {
   const auto sizes = nlohmann::json::parse(outcome.out);
   EXPECT_EQ(sizes.at("directory_bytes"), directory_bytes(directory_ / "small"));
   EXPECT_LT(sizes.at("stored_bytes").get<double>(), 0.45 * sizes.at("fp16_bytes").get<double>());
-  EXPECT_THAT(run("inspect " + path("small")).out, AllOf(HasSubstr("lm_head.weight"), HasSubstr("ans"), HasSubstr("directory")));
+  EXPECT_THAT(run("inspect " + path("small")).out,
+              AllOf(HasSubstr("lm_head.weight"), HasSubstr("ans"), HasSubstr("directory")));
 
   outcome = run("eval ppl --json -m " + path("small") + " -f " + text + " --reference " + kDemo);
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -121,7 +148,8 @@ TEST_F(Cli, DemoModelTheWholeWay) {
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_THAT(outcome.out, ::testing::StartsWith("Once upon a time"));
   EXPECT_GT(outcome.out.size(), 20U);
-  EXPECT_THAT(outcome.err, AllOf(HasSubstr("prefill:"), HasSubstr("decode:"), HasSubstr("peak RSS:"), HasSubstr("as INT8")));
+  EXPECT_THAT(outcome.err, AllOf(HasSubstr("prefill:"), HasSubstr("decode:"), HasSubstr("peak RSS:"),
+                                 HasSubstr("as INT8")));
 }
 
 TEST_F(Cli, RunIsReproducibleAndReadsThePromptFromStandardInput) {
@@ -146,7 +174,8 @@ TEST_F(Cli, PromptLongerThanTheContextIsAnError) {
 TEST_F(Cli, ClosedOutputIsAnErrorNotACrash) {
   const Outcome outcome = run("inspect --json " + kDemo + " | true; exit ${PIPESTATUS:-0}");
   EXPECT_NE(outcome.code, -1);
-  const std::string command = std::string("'") + TWOFOLD_BINARY + "' inspect " + kDemo + " >/dev/full 2>'" + path("err") + "'";
+  const std::string command =
+      std::string("'") + TWOFOLD_BINARY + "' inspect " + kDemo + " >/dev/full 2>'" + path("err") + "'";
   const int status = std::system(command.c_str());
   ASSERT_TRUE(WIFEXITED(status));
   EXPECT_EQ(WEXITSTATUS(status), 1);
@@ -189,7 +218,8 @@ TEST_F(Cli, KilledCompressLeavesNothingOrAllAndRunsAgain) {
 }
 
 TEST_F(Cli, FullDiskIsOneLineAndLeavesNothing) {
-  const Outcome outcome = run("compress " + kDemo + " " + path("out") + " --calibration-tokens 64", "ulimit -f 512; trap '' XFSZ;");
+  const Outcome outcome = run("compress " + kDemo + " " + path("out") + " --calibration-tokens 64",
+                              "ulimit -f 512; trap '' XFSZ;");
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_THAT(outcome.err, AllOf(HasSubstr("model.safetensors"), HasSubstr("write failed")));
   EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
@@ -204,7 +234,8 @@ TEST_F(Cli, BenchCodecsPrintsEveryCodecAndTheBound) {
   for (const char* extra : {"", "--json"}) {
     const Outcome outcome = run("bench codecs -m " + path("model") + " " + extra);
     ASSERT_EQ(outcome.code, 0) << outcome.err;
-    for (const char* codec : {"raw", "ans", "zstd", "lz4", "snappy", "deflate", "entropy"}) EXPECT_THAT(outcome.out, HasSubstr(codec));
+    for (const char* codec : {"raw", "ans", "zstd", "lz4", "snappy", "deflate", "entropy"})
+      EXPECT_THAT(outcome.out, HasSubstr(codec));
   }
 }
 

@@ -80,7 +80,8 @@ TEST_F(Compress, ResultComputesNearlyWhatTheOriginalDoes) {
       const auto found = logits(o.destination);
       double kl = 0;
       for (std::size_t t = 0; t < 10; ++t) {
-        kl += kl_divergence(std::span(reference).subspan(t * 64, 64), std::span(found).subspan(t * 64, 64)) / 10;
+        kl += kl_divergence(std::span(reference).subspan(t * 64, 64), std::span(found).subspan(t * 64, 64)) /
+              10;
       }
       EXPECT_LT(kl, 0.02) << activations << " tied " << tied;
       EXPECT_NE(found, reference);
@@ -126,8 +127,12 @@ TEST_F(Compress, SparsityPrunesEveryDecoderLinear) {
     ASSERT_EQ(tensor.chunks(), 1);
     tensor.decode_chunk(0, q);
     const auto zeros = static_cast<std::size_t>(std::count(q.begin(), q.end(), 0));
-    if (name.starts_with("model.layers.")) EXPECT_GE(zeros, q.size() / 2) << name;
-    if (!name.starts_with("model.layers.")) EXPECT_LT(zeros, q.size() / 10) << name;
+    if (name.starts_with("model.layers.")) {
+      EXPECT_GE(zeros, q.size() / 2) << name;
+    }
+    if (!name.starts_with("model.layers.")) {
+      EXPECT_LT(zeros, q.size() / 10) << name;
+    }
   }
 }
 
@@ -193,7 +198,9 @@ TEST_F(Compress, AlphaAutoTakesTheBestRatioUnderTheLimit) {
   ASSERT_EQ(loose.alphas.size(), 11U);
   for (const AlphaPoint& point : loose.alphas) {
     EXPECT_GT(point.kl, 0);
-    if (point.kl <= 1.0) EXPECT_GE(point.bits_per_weight, best_alpha(loose.alphas, 1.0).bits_per_weight);
+    if (point.kl <= 1.0) {
+      EXPECT_GE(point.bits_per_weight, best_alpha(loose.alphas, 1.0).bits_per_weight);
+    }
   }
   EXPECT_EQ(loose.recipe.alpha, best_alpha(loose.alphas, 1.0).alpha);
 
@@ -213,7 +220,8 @@ TEST_F(Compress, SearchPredictsWhatCompressionThenStores) {
   const CompressReport report = compress_model(o);
   const Container container(o.destination);
   const double predicted = best_alpha(report.alphas, 1e9).bits_per_weight;
-  EXPECT_LT(predicted, 8.0 * static_cast<double>(report.linear_bytes) / static_cast<double>(report.linear_weights));
+  EXPECT_LT(predicted,
+            8.0 * static_cast<double>(report.linear_bytes) / static_cast<double>(report.linear_weights));
 }
 
 TEST_F(Compress, ChannelThatIsAlwaysZeroWorks) {
@@ -222,7 +230,9 @@ TEST_F(Compress, ChannelThatIsAlwaysZeroWorks) {
   for (std::size_t i = 0; i < 64; ++i) tiny.weights.at("model.embed_tokens.weight")[i * 32 + 5] = 0;
   for (auto& [name, values] : tiny.weights) {
     const bool writes_hidden = name.ends_with("o_proj.weight") || name.ends_with("down_proj.weight");
-    if (writes_hidden) std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(5 * values.size() / 32), values.size() / 32, 0.0F);
+    if (writes_hidden)
+      std::fill_n(values.begin() + static_cast<std::ptrdiff_t>(5 * values.size() / 32), values.size() / 32,
+                  0.0F);
   }
   tiny.write(directory_ / "model");
   const auto reference = logits(directory_ / "model");
@@ -263,12 +273,14 @@ TEST_F(Compress, BadInputsAreOneLineAndLeaveNothing) {
 }
 
 TEST_F(Compress, BrokenWeightsAreNamedAndLeaveNothing) {
-  for (const char* name : {"model.layers.1.mlp.down_proj.weight", "model.embed_tokens.weight", "lm_head.weight", "model.norm.weight"}) {
+  for (const char* name : {"model.layers.1.mlp.down_proj.weight", "model.embed_tokens.weight",
+                           "lm_head.weight", "model.norm.weight"}) {
     TinyModel tiny;
     tiny.write(directory_ / "scratch");
     tiny.weights.at(name)[17] = NAN;
     tiny.write(directory_ / "model");
-    EXPECT_THAT(error_of(options()), AllOf(HasSubstr("model.safetensors"), HasSubstr(name), HasSubstr("nan")));
+    EXPECT_THAT(error_of(options()),
+                AllOf(HasSubstr("model.safetensors"), HasSubstr(name), HasSubstr("nan")));
     std::filesystem::remove_all(directory_ / "model");
     std::filesystem::remove_all(directory_ / "scratch");
     EXPECT_THAT(files(), ::testing::IsEmpty());
@@ -287,8 +299,9 @@ TEST_F(Compress, TwofoldDirectoryIsNotCompressedAgain) {
 TEST_F(Compress, DemoModelKeepsItsPredictions) {
   CompressOptions o = options();
   o.source = std::filesystem::path(TWOFOLD_SOURCE_DIR) / "demo" / "books-llama-8m";
-  std::ofstream(directory_ / "text.txt") << "It was the best of times, it was the worst of times, and the old man went down "
-                                            "to the sea with his dog, where the ships lay at anchor in the evening light.";
+  std::ofstream(directory_ / "text.txt")
+      << "It was the best of times, it was the worst of times, and the old man went down "
+         "to the sea with his dog, where the ships lay at anchor in the evening light.";
   o.calibration.source = directory_ / "text.txt";
   const CompressReport report = compress_model(o);
   EXPECT_LT(report.linear_bytes, report.linear_weights * 0.85);
@@ -303,7 +316,9 @@ TEST_F(Compress, DemoModelKeepsItsPredictions) {
   const auto expected = original.forward({&sa, 1}, Model::Logits::kAll);
   const auto found = compressed.forward({&sb, 1}, Model::Logits::kAll);
   for (std::size_t t = 0; t < tokens.size(); ++t) {
-    EXPECT_LT(kl_divergence(std::span(expected).subspan(t * 4096, 4096), std::span(found).subspan(t * 4096, 4096)), 0.05);
+    EXPECT_LT(
+        kl_divergence(std::span(expected).subspan(t * 4096, 4096), std::span(found).subspan(t * 4096, 4096)),
+        0.05);
   }
 }
 

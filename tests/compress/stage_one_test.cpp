@@ -51,7 +51,8 @@ TEST(Quantize, PerTensorRoundsToTheNearestStep) {
   const QuantizedMatrix out = quantize_per_tensor(m.weights, m.rows, m.cols, scale, pool);
   ASSERT_EQ(out.parts.scale.size(), 1U);
   float max = 0;
-  for (std::size_t i = 0; i < m.weights.size(); ++i) max = std::max(max, std::fabs(m.weights[i] * scale[i % 37]));
+  for (std::size_t i = 0; i < m.weights.size(); ++i)
+    max = std::max(max, std::fabs(m.weights[i] * scale[i % 37]));
   EXPECT_FLOAT_EQ(out.parts.scale[0], max / 127);
   int largest = 0;
   for (std::size_t i = 0; i < m.weights.size(); ++i) {
@@ -112,7 +113,8 @@ TEST(StageOne, StaticStepCoversTheCalibrationMaxima) {
   recipe.activations = ActivationMode::kPerTensorStatic;
   const QuantizedMatrix out = stage_one(m.weights, m.rows, m.cols, m.statistics, recipe, pool);
   float max = 0;
-  for (std::size_t j = 0; j < 16; ++j) max = std::max(max, m.statistics.abs_max[j] / out.parts.input_scale[j]);
+  for (std::size_t j = 0; j < 16; ++j)
+    max = std::max(max, m.statistics.abs_max[j] / out.parts.input_scale[j]);
   EXPECT_FLOAT_EQ(out.parts.activation_step, max / 127);
 }
 
@@ -129,16 +131,21 @@ TEST(LoadWeights, SaysWhereAWeightIsNotFinite) {
   for (const float bad : {NAN, INFINITY, -INFINITY}) {
     std::vector<float> values(300 * 500, 1.0F);
     values[123 * 500 + 45] = bad;
-    const TensorView view{"layer.weight", DType::kF32, {300, 500},
-                          {reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * 4}, "m.safetensors"};
+    const TensorView view{"layer.weight",
+                          DType::kF32,
+                          {300, 500},
+                          {reinterpret_cast<const std::uint8_t*>(values.data()), values.size() * 4},
+                          "m.safetensors"};
     for (const bool keep : {true, false}) {
       try {
         if (keep) load_weights(view, pool);
         if (!keep) check_finite(view, pool);
         FAIL();
       } catch (const Error& error) {
-        EXPECT_THAT(error.what(), ::testing::AllOf(::testing::HasSubstr("m.safetensors"), ::testing::HasSubstr("layer.weight"),
-                                                   ::testing::HasSubstr("row 123"), ::testing::HasSubstr("column 45")));
+        EXPECT_THAT(
+            error.what(),
+            ::testing::AllOf(::testing::HasSubstr("m.safetensors"), ::testing::HasSubstr("layer.weight"),
+                             ::testing::HasSubstr("row 123"), ::testing::HasSubstr("column 45")));
       }
     }
   }
@@ -158,7 +165,8 @@ TEST(Statistics, AreThoseOfTheInput) {
   EXPECT_EQ(s.tokens, 3);
   EXPECT_THAT(s.abs_max, ::testing::ElementsAre(4, 2, 0));
   EXPECT_THAT(s.mean_abs(), ::testing::ElementsAre(::testing::FloatEq(8.0F / 3), 1, 0));
-  EXPECT_THAT(s.l2_norm(), ::testing::ElementsAre(::testing::FloatEq(std::sqrt(26.0F)), ::testing::FloatEq(std::sqrt(5.0F)), 0));
+  EXPECT_THAT(s.l2_norm(), ::testing::ElementsAre(::testing::FloatEq(std::sqrt(26.0F)),
+                                                  ::testing::FloatEq(std::sqrt(5.0F)), 0));
   EXPECT_THROW(collector.at(LinearSpec{"c", 1, 3, false}), Error);
 }
 

@@ -34,7 +34,8 @@ class Perplexity : public ::testing::Test {
     tokens.insert(tokens.end(), text_.begin() + begin, text_.begin() + target);
     KvCache cache(model.spec());
     const Sequence sequence{&cache, tokens};
-    return negative_log_likelihood(model.forward({&sequence, 1}, Model::Logits::kLast), text_[static_cast<std::size_t>(target)]);
+    return negative_log_likelihood(model.forward({&sequence, 1}, Model::Logits::kLast),
+                                   text_[static_cast<std::size_t>(target)]);
   }
 
   TemporaryDirectory directory_;

@@ -28,7 +28,9 @@ TEST(SizeReport, OriginalDirectory) {
   for (const TensorSize& tensor : report.tensors) {
     EXPECT_EQ(tensor.stored_as, "BF16");
     EXPECT_EQ(tensor.bits_per_weight, 16);
-    if (tensor.name == "model.layers.0.mlp.up_proj.weight") EXPECT_NEAR(tensor.zeros, 0.25, 0.01);
+    if (tensor.name == "model.layers.0.mlp.up_proj.weight") {
+      EXPECT_NEAR(tensor.zeros, 0.25, 0.01);
+    }
   }
 }
 
@@ -52,13 +54,17 @@ TEST(SizeReport, EveryStoredByteIsCounted) {
     EXPECT_EQ(tensor.stored_as, "ans");
     EXPECT_GT(tensor.bits_per_weight, tensor.entropy);
     EXPECT_NEAR(tensor.cr, 8 / tensor.bits_per_weight, 1e-9);
-    if (tensor.name.starts_with("model.layers")) EXPECT_GE(tensor.zeros, 0.5);
+    if (tensor.name.starts_with("model.layers")) {
+      EXPECT_GE(tensor.zeros, 0.5);
+    }
   }
   EXPECT_EQ(report.elements, elements);
   EXPECT_EQ(report.elements, measure_sizes(directory / "model").elements);
 }
 
-TEST(SizeReport, MissingDirectoryIsAnError) { EXPECT_THROW(measure_sizes("/nonexistent"), Error); }
+TEST(SizeReport, MissingDirectoryIsAnError) {
+  EXPECT_THROW(measure_sizes("/nonexistent"), Error);
+}
 
 }  // namespace
 }  // namespace twofold

@@ -15,7 +15,9 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 
-Json tiny_config() { return testing::TinyModel{}.config(); }
+Json tiny_config() {
+  return testing::TinyModel{}.config();
+}
 
 std::string error_of(const Json& config) {
   try {
@@ -81,16 +83,28 @@ TEST(ModelSpec, UnknownArchitectureListsTheKnownOnes) {
 }
 
 TEST(ModelSpec, FieldsOutOfRangeAreNamed) {
-  const std::pair<const char*, Json> cases[] = {
-      {"hidden_size", 0},          {"hidden_size", "many"},     {"hidden_size", 30},      {"num_hidden_layers", -1},
-      {"num_hidden_layers", 1e9},  {"num_key_value_heads", 3},  {"num_key_value_heads", 8}, {"head_dim", 7},
-      {"vocab_size", nullptr},     {"rms_norm_eps", "small"},   {"hidden_act", "gelu"},   {"tie_word_embeddings", 1},
-      {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}}, {"rope_scaling", {{"type", "linear"}}},
-      {"eos_token_id", "end"},     {"attention_bias", "no"},    {"max_position_embeddings", 0}};
+  const std::pair<const char*, Json> cases[] = {{"hidden_size", 0},
+                                                {"hidden_size", "many"},
+                                                {"hidden_size", 30},
+                                                {"num_hidden_layers", -1},
+                                                {"num_hidden_layers", 1e9},
+                                                {"num_key_value_heads", 3},
+                                                {"num_key_value_heads", 8},
+                                                {"head_dim", 7},
+                                                {"vocab_size", nullptr},
+                                                {"rms_norm_eps", "small"},
+                                                {"hidden_act", "gelu"},
+                                                {"tie_word_embeddings", 1},
+                                                {"rope_scaling", {{"rope_type", "llama3"}, {"factor", 8.0}}},
+                                                {"rope_scaling", {{"type", "linear"}}},
+                                                {"eos_token_id", "end"},
+                                                {"attention_bias", "no"},
+                                                {"max_position_embeddings", 0}};
   for (const auto& [key, value] : cases) {
     Json config = tiny_config();
     config[key] = value;
-    EXPECT_THAT(error_of(config), AllOf(HasSubstr("dir/config.json"), HasSubstr(key))) << key << " = " << value;
+    EXPECT_THAT(error_of(config), AllOf(HasSubstr("dir/config.json"), HasSubstr(key)))
+        << key << " = " << value;
   }
 }
 

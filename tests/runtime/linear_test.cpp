@@ -28,11 +28,13 @@ std::vector<float> random_floats(std::size_t n, Random& random) {
 
 std::vector<std::int8_t> random_weights(std::size_t n, Random& random) {
   std::vector<std::int8_t> weights;
-  for (std::size_t i = 0; i < n; ++i) weights.push_back(static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127));
+  for (std::size_t i = 0; i < n; ++i)
+    weights.push_back(static_cast<std::int8_t>(static_cast<int>(random.below(255)) - 127));
   return weights;
 }
 
-std::vector<float> multiply(const Linear& linear, const std::vector<float>& x, std::int64_t tokens, int threads) {
+std::vector<float> multiply(const Linear& linear, const std::vector<float>& x, std::int64_t tokens,
+                            int threads) {
   Workspace workspace(threads);
   std::vector<float> y(static_cast<std::size_t>(tokens * linear.rows()));
   multiply_group(std::array{&linear}, x.data(), tokens, std::array{y.data()}, workspace);
@@ -45,17 +47,22 @@ TEST(Linear, DenseIsTheMatrixProduct) {
     const auto w = random_floats(static_cast<std::size_t>(rows * cols), random);
     const auto x = random_floats(static_cast<std::size_t>(tokens * cols), random);
     const auto bias = random_floats(static_cast<std::size_t>(rows), random);
-    const TensorView view{"w", DType::kF32, {rows, cols},
-                          {reinterpret_cast<const std::uint8_t*>(w.data()), w.size() * 4}, "test"};
+    const TensorView view{"w",
+                          DType::kF32,
+                          {rows, cols},
+                          {reinterpret_cast<const std::uint8_t*>(w.data()), w.size() * 4},
+                          "test"};
     const auto linear = make_dense_linear(view, bias);
     const auto y = multiply(*linear, x, tokens, 2);
     for (std::int64_t t = 0; t < tokens; ++t) {
       for (std::int64_t r = 0; r < rows; ++r) {
         double sum = bias[static_cast<std::size_t>(r)];
         for (std::int64_t c = 0; c < cols; ++c) {
-          sum += static_cast<double>(w[static_cast<std::size_t>(r * cols + c)]) * x[static_cast<std::size_t>(t * cols + c)];
+          sum += static_cast<double>(w[static_cast<std::size_t>(r * cols + c)]) *
+                 x[static_cast<std::size_t>(t * cols + c)];
         }
-        ASSERT_NEAR(y[static_cast<std::size_t>(t * rows + r)], sum, 1e-4 * std::sqrt(static_cast<double>(cols)) + 1e-5);
+        ASSERT_NEAR(y[static_cast<std::size_t>(t * rows + r)], sum,
+                    1e-4 * std::sqrt(static_cast<double>(cols)) + 1e-5);
       }
     }
   }
@@ -79,9 +86,11 @@ std::vector<float> expected_w8a8(const CodedTensor& tensor, const std::vector<st
       std::int32_t sum = 0;
       for (std::int64_t c = 0; c < tensor.cols; ++c) {
         const float q = step > 0 ? std::nearbyint(scaled[static_cast<std::size_t>(c)] * (1.0F / step)) : 0.0F;
-        sum += static_cast<std::int32_t>(std::clamp(q, -127.0F, 127.0F)) * w[static_cast<std::size_t>(r * tensor.cols + c)];
+        sum += static_cast<std::int32_t>(std::clamp(q, -127.0F, 127.0F)) *
+               w[static_cast<std::size_t>(r * tensor.cols + c)];
       }
-      y.push_back(static_cast<float>(sum) * step * tensor.scale[tensor.scale.size() > 1 ? static_cast<std::size_t>(r) : 0]);
+      y.push_back(static_cast<float>(sum) * step *
+                  tensor.scale[tensor.scale.size() > 1 ? static_cast<std::size_t>(r) : 0]);
     }
   }
   return y;
@@ -96,9 +105,11 @@ TEST(Linear, CodedGivesTheIntegersOfItsDefinition) {
         const auto x = random_floats(static_cast<std::size_t>(tokens * cols), random);
         auto held = coded_tensor(codec, w, rows, cols, std::max<std::int64_t>(rows / 3, 1));
         held.tensor.scale.assign(static_cast<std::size_t>(per_row ? rows : 1), 0.01F);
-        for (std::size_t r = 0; r < held.tensor.scale.size(); ++r) held.tensor.scale[r] += 0.001F * static_cast<float>(r % 7);
+        for (std::size_t r = 0; r < held.tensor.scale.size(); ++r)
+          held.tensor.scale[r] += 0.001F * static_cast<float>(r % 7);
         if (!per_row) {
-          for (std::int64_t c = 0; c < cols; ++c) held.tensor.input_scale.push_back(0.5F + 0.25F * static_cast<float>(c % 5));
+          for (std::int64_t c = 0; c < cols; ++c)
+            held.tensor.input_scale.push_back(0.5F + 0.25F * static_cast<float>(c % 5));
         }
         for (const float step : {0.0F, 0.02F}) {
           held.tensor.activation_step = step;
@@ -126,7 +137,8 @@ TEST(Linear, WeightOnlyModeKeepsTheActivations) {
     for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
       double sum = 0;
       for (std::size_t c = 0; c < static_cast<std::size_t>(cols); ++c) {
-        sum += w[r * static_cast<std::size_t>(cols) + c] * static_cast<double>(x[t * static_cast<std::size_t>(cols) + c]) / 2.0;
+        sum += w[r * static_cast<std::size_t>(cols) + c] *
+               static_cast<double>(x[t * static_cast<std::size_t>(cols) + c]) / 2.0;
       }
       ASSERT_NEAR(y[t * static_cast<std::size_t>(rows) + r], sum * 0.01 + 0.5, 1e-3);
     }
@@ -149,7 +161,8 @@ TEST(Linear, GroupOfLayersSharesOneInput) {
   std::vector<float> ya(100);
   std::vector<float> yb(60);
   Workspace workspace(3);
-  multiply_group(std::array<const Linear*, 2>{la.get(), lb.get()}, x.data(), 2, std::array{ya.data(), yb.data()}, workspace);
+  multiply_group(std::array<const Linear*, 2>{la.get(), lb.get()}, x.data(), 2,
+                 std::array{ya.data(), yb.data()}, workspace);
   EXPECT_EQ(ya, multiply(*la, x, 2, 1));
   EXPECT_EQ(yb, multiply(*lb, x, 2, 1));
 }
@@ -160,7 +173,9 @@ TEST(Linear, AllZeroInputGivesTheBias) {
   auto held = coded_tensor("ans", w, 8, 8, 8);
   held.tensor.scale = {1.0F};
   const std::vector<float> bias = {0, 1, 2, 3, 4, 5, 6, 7};
-  EXPECT_EQ(multiply(*make_coded_linear(held.tensor, ActivationMode::kPerToken, bias), std::vector<float>(8, 0.0F), 1, 1), bias);
+  EXPECT_EQ(multiply(*make_coded_linear(held.tensor, ActivationMode::kPerToken, bias),
+                     std::vector<float>(8, 0.0F), 1, 1),
+            bias);
 }
 
 TEST(Embedding, CodedRowsComeBackInTheOrderAsked) {
@@ -175,7 +190,8 @@ TEST(Embedding, CodedRowsComeBackInTheOrderAsked) {
   make_coded_embedding(held.tensor)->lookup(ids, out.data(), workspace);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     const auto row = static_cast<std::size_t>(ids[i]);
-    for (std::size_t c = 0; c < 16; ++c) ASSERT_EQ(out[i * 16 + c], static_cast<float>(w[row * 16 + c]) * held.tensor.scale[row]);
+    for (std::size_t c = 0; c < 16; ++c)
+      ASSERT_EQ(out[i * 16 + c], static_cast<float>(w[row * 16 + c]) * held.tensor.scale[row]);
   }
 }
 

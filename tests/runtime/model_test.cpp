@@ -19,7 +19,8 @@ using testing::TinyModel;
 std::vector<std::int32_t> some_tokens(std::size_t count, std::int64_t vocab, std::uint64_t seed = 9) {
   Random random(seed);
   std::vector<std::int32_t> tokens;
-  for (std::size_t i = 0; i < count; ++i) tokens.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(vocab))));
+  for (std::size_t i = 0; i < count; ++i)
+    tokens.push_back(static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(vocab))));
   return tokens;
 }
 
@@ -33,7 +34,8 @@ void expect_close(std::span<const float> found, std::span<const float> expected,
   ASSERT_EQ(found.size(), expected.size());
   double scale = 0;
   for (const float x : expected) scale = std::max(scale, std::fabs(static_cast<double>(x)));
-  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], relative * scale) << "at " << i;
+  for (std::size_t i = 0; i < found.size(); ++i)
+    ASSERT_NEAR(found[i], expected[i], relative * scale) << "at " << i;
 }
 
 // The fixtures hold what the reference implementation computes in FP32 on the same weights.
@@ -78,7 +80,8 @@ TEST_P(Reference, PrefillAndCachedDecodeGiveTheReferenceLogits) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, Reference,
-    ::testing::Values(std::pair("demo/books-llama-8m", "tests/runtime/data/books-llama-8m.reference.safetensors"),
+    ::testing::Values(std::pair("demo/books-llama-8m",
+                                "tests/runtime/data/books-llama-8m.reference.safetensors"),
                       std::pair("tests/runtime/data/tiny-tied-gqa-f32",
                                 "tests/runtime/data/tiny-tied-gqa-f32/reference.safetensors"),
                       std::pair("tests/runtime/data/tiny-bias-sharded-f16",
@@ -172,7 +175,8 @@ TEST_F(Tiny, HalfPrecisionWeightsAreUsedAsTheyAre) {
     TinyModel full = half;
     full.dtype = DType::kF32;
     for (auto& [name, values] : full.weights) {
-      for (float& v : values) v = dtype == DType::kBF16 ? bf16_to_float(float_to_bf16(v)) : f16_to_float(float_to_f16(v));
+      for (float& v : values)
+        v = dtype == DType::kBF16 ? bf16_to_float(float_to_bf16(v)) : f16_to_float(float_to_f16(v));
     }
     full.write(directory_ / (std::string(dtype_name(dtype)) + "-as-f32"));
     Model a(directory_ / dtype_name(dtype).data(), {.threads = 1});
@@ -196,8 +200,9 @@ TEST_F(Tiny, MissingTensorAndWrongShapeAreNamed) {
   EXPECT_THAT(error_of(write(tiny)), ::testing::HasSubstr("model.layers.2.input_layernorm.weight"));
   std::filesystem::remove_all(directory_ / "model");
   tiny.config_overrides = {{"intermediate_size", 64}};
-  EXPECT_THAT(error_of(write(tiny)), ::testing::AllOf(::testing::HasSubstr("model.layers.0.mlp.gate_proj.weight"),
-                                                      ::testing::HasSubstr("64"), ::testing::HasSubstr("48")));
+  EXPECT_THAT(error_of(write(tiny)),
+              ::testing::AllOf(::testing::HasSubstr("model.layers.0.mlp.gate_proj.weight"),
+                               ::testing::HasSubstr("64"), ::testing::HasSubstr("48")));
 }
 
 TEST_F(Tiny, WeightsQuantizedByAnotherMethodAreRefused) {
@@ -223,12 +228,15 @@ TEST_F(Tiny, GenerationStopsAtEosAndAtTheContext) {
   std::filesystem::remove_all(directory_ / "model");
   tiny.config_overrides = {{"eos_token_id", tokens[5]}};
   Model ending(write(tiny), {.threads = 1});
-  const auto first = static_cast<std::int64_t>(std::find(tokens.begin(), tokens.end(), tokens[5]) - tokens.begin());
+  const auto first =
+      static_cast<std::int64_t>(std::find(tokens.begin(), tokens.end(), tokens[5]) - tokens.begin());
   const auto stopped = generate(ending, {1, 5, 9}, 1000, false, greedy, [](std::int32_t) { return true; });
   EXPECT_EQ(stopped.end, GenerationStats::End::kEos);
   EXPECT_EQ(stopped.generated_tokens, first);
-  EXPECT_EQ(generate(ending, {1, 5, 9}, 20, true, greedy, [](std::int32_t) { return true; }).generated_tokens, 20);
-  EXPECT_EQ(generate(ending, {1, 5, 9}, 0, true, greedy, [](std::int32_t) { return true; }).generated_tokens, 0);
+  EXPECT_EQ(generate(ending, {1, 5, 9}, 20, true, greedy, [](std::int32_t) { return true; }).generated_tokens,
+            20);
+  EXPECT_EQ(generate(ending, {1, 5, 9}, 0, true, greedy, [](std::int32_t) { return true; }).generated_tokens,
+            0);
   EXPECT_THROW(generate(ending, {}, 5, true, greedy, keep), Error);
 }
 

@@ -16,8 +16,8 @@ struct HeldTensor {
   CodedTensor tensor;
 };
 
-inline HeldTensor coded_tensor(const char* codec_name, std::span<const std::int8_t> weights, std::int64_t rows,
-                               std::int64_t cols, std::int64_t rows_per_chunk) {
+inline HeldTensor coded_tensor(const char* codec_name, std::span<const std::int8_t> weights,
+                               std::int64_t rows, std::int64_t cols, std::int64_t rows_per_chunk) {
   const Codec& codec = find_codec(codec_name);
   HeldTensor held;
   const auto table = codec.make_table(weights, cols);

@@ -112,7 +112,8 @@ struct TinyModel {
       std::vector<float>& values = weights[name];
       if (values.empty()) {
         const float spread = shape.size() == 1 ? 0.1F : 1.0F / std::sqrt(static_cast<float>(shape.back()));
-        for (std::size_t i = 0; i < n; ++i) values.push_back((shape.size() == 1 ? 1.0F : 0.0F) + spread * gaussian(random));
+        for (std::size_t i = 0; i < n; ++i)
+          values.push_back((shape.size() == 1 ? 1.0F : 0.0F) + spread * gaussian(random));
       }
       std::vector<std::uint8_t> bytes;
       for (const float value : values) {
@@ -120,7 +121,8 @@ struct TinyModel {
         if (dtype == DType::kF32) std::memcpy(&bits, &value, sizeof bits);
         if (dtype == DType::kBF16) bits = float_to_bf16(value);
         if (dtype == DType::kF16) bits = float_to_f16(value);
-        for (std::size_t b = 0; b < dtype_bytes(dtype); ++b) bytes.push_back(static_cast<std::uint8_t>(bits >> (8 * b)));
+        for (std::size_t b = 0; b < dtype_bytes(dtype); ++b)
+          bytes.push_back(static_cast<std::uint8_t>(bits >> (8 * b)));
       }
       writer.add(name, dtype, shape, bytes);
     }

@@ -8,17 +8,20 @@ namespace twofold {
 
 std::string_view isa_name(Isa isa) {
   switch (isa) {
-    case Isa::kAvx2: return "avx2";
-    case Isa::kAvx512: return "avx512";
-    case Isa::kScalar: break;
+    case Isa::kAvx2:
+      return "avx2";
+    case Isa::kAvx512:
+      return "avx512";
+    case Isa::kScalar:
+      break;
   }
   return "scalar";
 }
 
 Isa detected_isa() {
 #if defined(__x86_64__)
-  const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-                    __builtin_cpu_supports("bmi2");
+  const bool avx2 =
+      __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2");
   const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
                       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
                       __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512vbmi2") &&
@@ -38,7 +41,8 @@ Isa choose_isa() {
   for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
     if (isa_name(isa) != wanted) continue;
     if (isa > best) {
-      throw UsageError(fmt::format("TWOFOLD_ISA={}: this CPU supports no more than {}", wanted, isa_name(best)));
+      throw UsageError(
+          fmt::format("TWOFOLD_ISA={}: this CPU supports no more than {}", wanted, isa_name(best)));
     }
     return isa;
   }

@@ -31,7 +31,9 @@ void catch_interrupts() {
   sigaction(SIGTERM, &action, nullptr);
 }
 
-bool interrupted() { return g_signal.load(std::memory_order_relaxed) != 0; }
+bool interrupted() {
+  return g_signal.load(std::memory_order_relaxed) != 0;
+}
 
 void check_interrupt() {
   if (interrupted()) throw Interrupted("interrupted");

@@ -7,6 +7,14 @@ add_library(twofold_options INTERFACE)
 target_compile_options(twofold_options INTERFACE ${TWOFOLD_WARNINGS})
 target_include_directories(twofold_options INTERFACE
   ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR}/generated)
+if(TWOFOLD_WERROR)
+  target_compile_options(twofold_options INTERFACE -Werror)
+endif()
+if(TWOFOLD_FUZZ)
+  # Coverage for libFuzzer in every layer; its main is linked into the fuzz targets only.
+  target_compile_options(twofold_options INTERFACE -fsanitize=fuzzer-no-link)
+  target_link_options(twofold_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 if(TWOFOLD_SANITIZE)
   target_compile_options(twofold_options INTERFACE
     -fsanitize=${TWOFOLD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

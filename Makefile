@@ -1,0 +1,64 @@
+# What to type. The build itself is CMake (CMakeLists.txt, CMakePresets.json); the first target that needs a
+# Debian package installs it (scripts/debian-packages.txt).
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+JOBS ?= $(shell nproc)
+# ON turns compiler warnings into errors, as continuous integration does.
+WERROR ?= OFF
+# How long `make fuzz` runs each target, in seconds.
+FUZZ_SECONDS ?= 20
+PREFIX ?= /usr/local
+
+configure = cmake --preset $(1) -DTWOFOLD_TESTS=$(2) -DTWOFOLD_WERROR=$(WERROR) --log-level=WARNING > /dev/null
+build = cmake --build build/$(1) -j $(JOBS)
+
+.PHONY: help demo build test lint sanitize fuzz bench install clean emulate-avx512 deps-%
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
+
+demo: deps-build ## Compress the model in demo/ and run it both ways
+	@$(call configure,release,OFF)
+	@$(call build,release) --target twofold
+	@scripts/demo.sh
+
+build: deps-build ## Build the program: build/release/twofold
+	@$(call configure,release,OFF)
+	@$(call build,release)
+
+test: deps-build deps-test ## Build everything and run all tests
+	@$(call configure,release,ON)
+	@$(call build,release)
+	@ctest --test-dir build/release -j $(JOBS) --output-on-failure --no-tests=error
+
+lint: deps-build deps-test deps-clang ## Check format, layering and clang-tidy
+	@scripts/check-format.sh
+	@scripts/check-layers.sh
+	@$(call configure,sanitize,ON)
+	@scripts/check-tidy.sh build/sanitize $(JOBS)
+
+sanitize: deps-build deps-test deps-clang ## Run all tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(call configure,sanitize,ON)
+	@$(call build,sanitize)
+	@UBSAN_OPTIONS=print_stacktrace=1 ctest --test-dir build/sanitize -j $(JOBS) --output-on-failure --no-tests=error
+
+fuzz: deps-build deps-test deps-clang ## Run each fuzz target for FUZZ_SECONDS (20)
+	@$(call configure,sanitize,ON)
+	@$(call build,sanitize) --target fuzzers
+	@scripts/fuzz.sh build/sanitize/fuzz $(FUZZ_SECONDS) $(JOBS)
+
+bench: build ## Measure this machine and the codecs
+	@build/release/twofold bench
+
+install: build ## Install the program under PREFIX (/usr/local)
+	@cmake --install build/release --prefix $(PREFIX)
+
+emulate-avx512: ## Run the AVX-512 code paths on an emulated CPU (slow)
+	@scripts/emulate-avx512.sh
+
+clean: ## Remove everything that was built
+	@rm -rf build demo/out
+
+deps-%:
+	@scripts/install-deps.sh $*

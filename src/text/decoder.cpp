@@ -1,0 +1,19 @@
+#include "text/decoder.h"
+
+namespace twofold {
+
+namespace {
+
+constexpr StageKind<Decoder> kKinds[] = {
+    {"ByteFallback", parse_byte_fallback_decoder}, {"Fuse", parse_fuse_decoder},
+    {"Metaspace", parse_metaspace_decoder},        {"Replace", parse_replace_decoder},
+    {"Sequence", parse_sequence_decoder},          {"Strip", parse_strip_decoder},
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> parse_decoder(const Json& json, const std::string& where) {
+  return parse_stage<Decoder>(kKinds, json, where);
+}
+
+}  // namespace twofold

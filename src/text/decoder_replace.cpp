@@ -1,0 +1,33 @@
+#include "text/decoder.h"
+#include "text/replace.h"
+
+namespace twofold {
+
+namespace {
+
+class ReplaceDecoder : public Decoder {
+ public:
+  ReplaceDecoder(std::string pattern, std::string content)
+      : pattern_(std::move(pattern)), content_(std::move(content)) {}
+
+  void decode(std::vector<std::string>& tokens) const override {
+    for (std::string& token : tokens) replace_all(token, pattern_, content_);
+  }
+
+  void decode_piece(std::string& token, bool& /*fused*/) const override {
+    replace_all(token, pattern_, content_);
+  }
+
+ private:
+  std::string pattern_;
+  std::string content_;
+};
+
+}  // namespace
+
+std::unique_ptr<Decoder> parse_replace_decoder(const Json& json, const std::string& where) {
+  return std::make_unique<ReplaceDecoder>(json_string_pattern(json, "pattern", where),
+                                          json_short_string(json, "content", where));
+}
+
+}  // namespace twofold

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/json.h"
+#include "text/component.h"
+
+namespace twofold {
+
+/// Rewrites text before the model sees it. Text is valid UTF-8 and stays so.
+class Normalizer {
+ public:
+  virtual ~Normalizer() = default;
+  virtual void normalize(std::string& text) const = 0;
+};
+
+/// Parses the "normalizer" of a tokenizer.json, or one of a Sequence. `where` names it in errors.
+std::unique_ptr<Normalizer> parse_normalizer(const Json& json, const std::string& where);
+
+// One per file normalizer_*.cpp.
+std::unique_ptr<Normalizer> parse_prepend_normalizer(const Json& json, const std::string& where);
+std::unique_ptr<Normalizer> parse_replace_normalizer(const Json& json, const std::string& where);
+std::unique_ptr<Normalizer> parse_sequence_normalizer(const Json& json, const std::string& where);
+
+}  // namespace twofold

@@ -1,0 +1,27 @@
+#include "text/normalizer.h"
+#include "text/replace.h"
+
+namespace twofold {
+
+namespace {
+
+class ReplaceNormalizer : public Normalizer {
+ public:
+  ReplaceNormalizer(std::string pattern, std::string content)
+      : pattern_(std::move(pattern)), content_(std::move(content)) {}
+
+  void normalize(std::string& text) const override { replace_all(text, pattern_, content_); }
+
+ private:
+  std::string pattern_;
+  std::string content_;
+};
+
+}  // namespace
+
+std::unique_ptr<Normalizer> parse_replace_normalizer(const Json& json, const std::string& where) {
+  return std::make_unique<ReplaceNormalizer>(json_string_pattern(json, "pattern", where),
+                                             json_short_string(json, "content", where));
+}
+
+}  // namespace twofold

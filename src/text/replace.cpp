@@ -1,0 +1,24 @@
+#include "text/replace.h"
+
+#include "base/error.h"
+
+namespace twofold {
+
+void replace_all(std::string& text, std::string_view pattern, std::string_view content) {
+  std::size_t found = text.find(pattern);
+  if (found == std::string::npos) return;
+  std::string result;
+  result.reserve(text.size() + text.size() / 2);
+  std::size_t copied = 0;
+  for (; found != std::string::npos; found = text.find(pattern, copied)) {
+    result.append(text, copied, found - copied);
+    result.append(content);
+    copied = found + pattern.size();
+    if (result.size() > kMaxTextBytes)
+      fail("text grows beyond {} bytes when it is normalized", kMaxTextBytes);
+  }
+  result.append(text, copied);
+  text = std::move(result);
+}
+
+}  // namespace twofold

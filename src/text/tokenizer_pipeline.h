@@ -1,0 +1,59 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "text/added_tokens.h"
+#include "text/decoder.h"
+#include "text/model.h"
+#include "text/normalizer.h"
+#include "text/post_processor.h"
+#include "text/pre_tokenizer.h"
+#include "text/tokenizer.h"
+
+namespace twofold {
+
+/// The stages of a tokenizer.json. A null stage does nothing.
+struct TokenizerStages {
+  std::unique_ptr<Normalizer> normalizer;
+  std::unique_ptr<PreTokenizer> pre_tokenizer;
+  std::unique_ptr<Model> model;  // never null
+  std::unique_ptr<Decoder> decoder;
+  std::unique_ptr<AddedTokens> added;  // never null
+  PromptTemplate prompt;
+  std::optional<TokenId> bos;
+  std::optional<TokenId> eos;
+};
+
+/// The order in which the reference runs them. Encoding: added tokens are cut out, the text between is
+/// normalized, added tokens of the normalized kind are cut out, the rest is cut into pieces, the model
+/// encodes each. Decoding: ids become strings, special ones are left out, the decoder makes text of them.
+class TokenizerPipeline : public Tokenizer {
+ public:
+  /// `where` names the file in errors. Throws Error when the prompt template has an id without a token.
+  TokenizerPipeline(TokenizerStages stages, std::string where);
+
+  std::vector<TokenId> encode(std::string_view text) const override;
+  std::vector<TokenId> encode_prompt(std::string_view text) const override;
+  std::string decode(const std::vector<TokenId>& ids) const override;
+  std::string piece(TokenId id) const override;
+  std::int64_t vocab_size() const override { return static_cast<std::int64_t>(tokens_.size()); }
+  std::optional<TokenId> bos() const override { return stages_.bos; }
+  std::optional<TokenId> eos() const override { return stages_.eos; }
+
+ private:
+  struct TokenText {
+    const std::string* text = nullptr;  // null at gaps of the ids
+    bool special = false;
+  };
+
+  void encode_text(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
+  const TokenText& token_text(TokenId id) const;
+
+  TokenizerStages stages_;
+  std::string where_;
+  std::vector<TokenText> tokens_;  // by id
+};
+
+}  // namespace twofold

@@ -7,5 +7,14 @@
 #ifdef TWOFOLD_SIMDE
 #include "base/simd_x86_emulated.h"
 #else
+#if defined(__GNUC__) && !defined(__clang__)
+// GCC 12's own AVX-512 header warns at every use of a "don't care" operand.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+#pragma GCC diagnostic ignored "-Wuninitialized"
 #include <immintrin.h>
+#pragma GCC diagnostic pop
+#else
+#include <immintrin.h>
+#endif
 #endif

@@ -31,15 +31,17 @@ class Codec {
   virtual std::string_view name() const = 0;  // as in `--codec` and in the container
 
   /// Builds the table for a tensor of rows of `cols` weights. May be empty. `weights` may be empty.
-  virtual std::vector<std::uint8_t> make_table(std::span<const std::int8_t> weights, std::int64_t cols) const = 0;
+  virtual std::vector<std::uint8_t> make_table(std::span<const std::int8_t> weights,
+                                               std::int64_t cols) const = 0;
 
   /// Appends the encoding of one chunk (whole rows) to `out`. The table must be one that covers the weights.
-  virtual void encode(std::span<const std::uint8_t> table, std::span<const std::int8_t> chunk, std::int64_t cols,
-                      std::vector<std::uint8_t>& out) const = 0;
+  virtual void encode(std::span<const std::uint8_t> table, std::span<const std::int8_t> chunk,
+                      std::int64_t cols, std::vector<std::uint8_t>& out) const = 0;
 
   /// A decoder for the tensor's chunks; copies what it needs of the table. A table that is not one is an
   /// Error.
-  virtual std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table, std::int64_t cols) const = 0;
+  virtual std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table,
+                                                std::int64_t cols) const = 0;
 };
 
 /// All codecs in the order they are listed to users: raw, ans, zstd, lz4, snappy, deflate.

@@ -52,6 +52,10 @@ Json parse_json(std::string_view text, std::string_view where) {
     }
     return true;
   };
+  // The parser takes a NUL for the end of the text and would leave what follows unread.
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) {
+    fail("{}: not valid JSON: NUL character at byte {}", where, nul);
+  }
   try {
     return Json::parse(text.begin(), text.end(), check);
   } catch (const Json::exception& error) {

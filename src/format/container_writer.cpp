@@ -47,6 +47,7 @@ struct ContainerWriter::Impl {
     if (expected.erase(name) == 0) {
       fail("tensor {}: added twice or not among the names that were announced", json_quote(name));
     }
+    bytes += ShardWriter::header_bytes_bound(name);
     if (shard && !shard->empty() && (bytes > max_shard_bytes || shard->bytes() > max_shard_bytes - bytes)) {
       finish_shard();
     }

@@ -61,7 +61,7 @@ CodedTensor open_coded(const std::string& name, const TensorView& data, CodedRec
   try {
     tensor.decoder = codec.make_decoder(record.table, record.cols);
   } catch (const Error& error) {
-    fail("{}: table: {}", where, error.what());
+    fail("{}: tensor {}: table: {}", data.file, json_quote(name), error.what());
   }
   return tensor;
 }

@@ -19,6 +19,7 @@ constexpr std::int64_t kChunkWeights = 65536;
 constexpr std::int64_t kTileRows = 16;      // chunks are whole tiles of the kernels where they have several
 constexpr std::size_t kBatchPerThread = 8;  // chunks coded before they are written
 constexpr std::uint64_t kMetadataBytes = 4096;  // bound of __metadata__ and the index's entry
+constexpr std::uint64_t kFinishBytes = 512;     // what they and the padding take with a handful of codecs
 
 /// Chunks of about kChunkWeights weights, of equal rows as far as possible.
 std::int64_t choose_rows_per_chunk(std::int64_t rows, std::int64_t cols) {
@@ -62,7 +63,7 @@ std::uint64_t ShardWriter::header_bytes_bound(const std::string& name) {
 }
 
 std::uint64_t ShardWriter::bytes() const {
-  return writer_.header_bytes() + writer_.data_bytes() + waiting_bytes_ + index_.bytes();
+  return writer_.header_bytes() + kFinishBytes + writer_.data_bytes() + waiting_bytes_ + index_.bytes();
 }
 
 std::uint32_t ShardWriter::codec_number(const Codec& codec) {

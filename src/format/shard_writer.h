@@ -27,7 +27,7 @@ class ShardWriter {
   void add_plain(const TensorView& tensor);
 
   bool empty() const { return names_.empty(); }
-  /// Bytes of the file so far, within some kilobytes.
+  /// Bytes the file would have if it ended here, or a few more.
   std::uint64_t bytes() const;
 
   struct Summary {

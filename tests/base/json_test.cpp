@@ -33,6 +33,12 @@ TEST(ParseJson, ErrorsNameTheFile) {
   }
 }
 
+TEST(ParseJson, ANulCharacterDoesNotEndTheText) {
+  EXPECT_THAT(parse_error(std::string_view("{}\0", 3)),
+              HasSubstr("some.json: not valid JSON: NUL character at byte 2"));
+  EXPECT_THAT(parse_error(std::string_view("{}\0{\"hidden\": 1}", 16)), HasSubstr("NUL"));
+}
+
 TEST(ParseJson, RefusesDuplicateKeysAtAnyDepthButNotInDifferentObjects) {
   EXPECT_THAT(parse_error(R"({"a": 1, "b": 2, "a": 3})"), HasSubstr("\"a\" appears twice"));
   EXPECT_THAT(parse_error(R"([{"x": {"a": 1, "\u0061": 1}}])"), HasSubstr("\"a\" appears twice"));

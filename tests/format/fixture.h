@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -80,7 +81,7 @@ struct SmallModel {
   void write(const std::filesystem::path& destination, std::uint64_t max_shard_bytes = UINT64_MAX,
              int threads = 2) const {
     const TempDirectory sources;
-    write_file(sources / "tokenizer.json", tokenizer);
+    std::ofstream(sources / "tokenizer.json") << tokenizer;
     ContainerWriter writer(
         destination, {"up.weight", "down.weight", "wide.weight", "norm.weight", "embed.weight", "flags"},
         max_shard_bytes);

@@ -32,7 +32,7 @@ class Tokenizer {
   /// special token). Streaming concatenates them; the leading space that `decode` strips is kept.
   virtual std::string piece(TokenId id) const = 0;
 
-  virtual std::int64_t vocab_size() const = 0;            // ids are in [0, vocab_size)
+  virtual std::int64_t vocab_size() const = 0;  // ids are in [0, vocab_size)
   virtual std::optional<TokenId> bos() const = 0;
   virtual std::optional<TokenId> eos() const = 0;
 };

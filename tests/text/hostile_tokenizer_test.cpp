@@ -211,9 +211,9 @@ TEST(HostileTokenizer, MayHaveNoPiecesAtAll) {
 
 TEST(HostileTokenizer, CannotMakeTheSearchForAddedTokensSlow) {
   Json json = good_json();
-  const auto token = [](int id, const std::string& content, bool strip) {
+  const auto token = [](int id, const std::string& content, bool rstrip) {
     return Json{{"id", id},        {"content", content}, {"special", false},   {"single_word", false},
-                {"lstrip", strip}, {"rstrip", strip},    {"normalized", false}};
+                {"lstrip", false}, {"rstrip", rstrip},   {"normalized", false}};
   };
   json["added_tokens"] = Json::array({token(6, " ", true), token(7, std::string(511, 'a') + "b", false)});
   const auto tokenizer = parse_tokenizer_json(json.dump(), "", "t.json");

@@ -1,0 +1,59 @@
+#include "eval/model_weights.h"
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "compress/stage_one.h"
+#include "format/container.h"
+#include "model/model_spec.h"
+
+namespace twofold {
+
+namespace {
+
+using Visitor = std::function<void(const BenchMatrix&)>;
+
+void visit_container(const std::filesystem::path& directory, const Visitor& visit) {
+  const Container container(directory);
+  AlignedVector<std::int8_t> weights;
+  for (const auto& [name, tensor] : container.coded()) {
+    check_interrupt();
+    const auto cols = static_cast<std::size_t>(tensor.cols);
+    weights.resize(static_cast<std::size_t>(tensor.rows) * cols);
+    for (std::int64_t chunk = 0; chunk < tensor.chunks(); ++chunk) {
+      const std::size_t begin = static_cast<std::size_t>(tensor.chunk_begin(chunk)) * cols;
+      tensor.decode_chunk(
+          chunk, {weights.data() + begin, static_cast<std::size_t>(tensor.chunk_rows(chunk)) * cols});
+    }
+    visit({weights, tensor.cols});
+  }
+}
+
+void visit_original(const std::filesystem::path& directory, const Visitor& visit) {
+  const ModelSpec spec = load_model_spec(directory);
+  const Checkpoint checkpoint(directory);
+  ThreadPool pool;
+  for (const LayerSpec& layer : spec.layers) {
+    for (const LinearSpec* linear : layer.linears()) {
+      check_interrupt();
+      const TensorView& tensor = checkpoint.at(linear->weight(), {linear->rows, linear->cols});
+      const QuantizedMatrix matrix =
+          quantize_per_tensor(load_weights(tensor, pool), linear->rows, linear->cols, {}, pool);
+      checkpoint.release(tensor);
+      visit({matrix.q, linear->cols});
+    }
+  }
+}
+
+}  // namespace
+
+BenchSource int8_weights(const std::filesystem::path& directory) {
+  return [directory](const Visitor& visit) {
+    if (Container::is_container(directory)) {
+      visit_container(directory, visit);
+    } else {
+      visit_original(directory, visit);
+    }
+  };
+}
+
+}  // namespace twofold

@@ -1,0 +1,13 @@
+#pragma once
+
+#include <filesystem>
+
+#include "codec/codec_bench.h"
+
+namespace twofold {
+
+/// The INT8 matrices of a model directory, one in memory at a time, for measuring codecs on real weights:
+/// what a Twofold directory stores; of an original its linear layers quantized plainly, one step per tensor.
+BenchSource int8_weights(const std::filesystem::path& directory);
+
+}  // namespace twofold

@@ -34,7 +34,7 @@ CodedTensor open_coded(const std::string& name, const TensorView& data, CodedRec
                        const Codec& codec) {
   const std::string where = fmt::format("{}: tensor {}", data.file, json_quote(data.name));
   if (data.dtype != DType::kU8 || data.shape.size() != 1) fail("{}: expected one dimension of U8", where);
-  if (reinterpret_cast<std::uintptr_t>(data.bytes.data()) % kAlignment != 0) {
+  if (!data.bytes.empty() && reinterpret_cast<std::uintptr_t>(data.bytes.data()) % kAlignment != 0) {
     fail("{}: \"data_offsets\": expected to begin at a multiple of {} bytes in the file", where, kAlignment);
   }
   CodedTensor tensor;

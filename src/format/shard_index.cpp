@@ -123,7 +123,6 @@ class RecordParser {
       std::memcpy(&record.chunks[i].bytes,
                   bytes.data() + count * sizeof(std::uint64_t) + i * sizeof(std::uint32_t),
                   sizeof(std::uint32_t));
-      if (record.chunks[i].bytes == 0) fail("{}: chunks: chunk {} has no bytes", where_, i);
     }
   }
 

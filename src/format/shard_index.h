@@ -17,7 +17,7 @@ namespace twofold {
 inline constexpr std::int64_t kMaxChunkWeights = std::int64_t{1} << 24;
 
 struct ChunkRecord {
-  std::uint32_t bytes = 0;  // coded, without padding
+  std::uint32_t bytes = 0;  // coded, without padding; a codec may need none when all weights are equal
   std::uint64_t xxh3 = 0;
 };
 

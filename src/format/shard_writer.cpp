@@ -107,7 +107,7 @@ std::uint64_t ShardWriter::add_coded(const CodedTensorParts& parts, std::span<co
         coded[i].clear();
         codec.encode(record.table, weights.subspan(offset, std::min(chunk_weights, weights.size() - offset)),
                      record.cols, coded[i]);
-        if (coded[i].empty() || coded[i].size() > UINT32_MAX) {
+        if (coded[i].size() > UINT32_MAX) {
           fail("{}: codec {} made a chunk of {} bytes", where, codec.name(), coded[i].size());
         }
         record.chunks[first + i] = {static_cast<std::uint32_t>(coded[i].size()), xxh3(coded[i])};

@@ -261,6 +261,21 @@ TEST(ContainerWriter, CutsMatricesIntoEvenChunks) {
   }
 }
 
+TEST(ContainerWriter, StoresAMatrixOfOneValueWithEveryCodec) {
+  for (const Codec* codec : codecs()) {
+    const TempDirectory directory;
+    ContainerWriter writer(directory / "out", {"w", "x"}, UINT64_MAX);
+    ThreadPool pool(1);
+    const Weights zeros(512 * 512, 0);
+    writer.add_coded(parts_of("w", 512, 512), zeros, *codec, pool);
+    writer.add_plain(view_of("x", DType::kU8, {1}, Bytes(1)));
+    writer.commit(Json::object(), Json::object());
+    const Container container(directory / "out");
+    EXPECT_EQ(decode(container.coded().at("w")), zeros) << codec->name();
+    EXPECT_NO_THROW(container.verify([](std::uint64_t) {})) << codec->name();
+  }
+}
+
 TEST(ContainerWriter, RefusesWhatCannotBeStored) {
   const TempDirectory directory;
   ContainerWriter writer(directory / "out", {"w", "x"}, UINT64_MAX);

@@ -34,10 +34,11 @@ class MemoryTensor {
     tensor_.activation_step = matrix_.parts.activation_step;
     tensor_.data = {reinterpret_cast<const std::uint8_t*>(matrix_.q.data()), matrix_.q.size()};
     tensor_.decoder = tensor_.codec->make_decoder({}, cols);
-    for (std::int64_t chunk = 0; chunk < tensor_.chunks(); ++chunk) {
-      const auto offset = static_cast<std::uint64_t>(tensor_.chunk_begin(chunk) * cols);
-      tensor_.index.insert(tensor_.index.end(),
-                           {offset, static_cast<std::uint64_t>(tensor_.chunk_rows(chunk) * cols), 0});
+    for (std::int64_t row = 0; row < tensor_.rows; row += tensor_.rows_per_chunk) {
+      const auto offset = static_cast<std::uint64_t>(row * cols);
+      const auto bytes =
+          static_cast<std::uint64_t>(std::min(tensor_.rows_per_chunk, tensor_.rows - row) * cols);
+      tensor_.index.insert(tensor_.index.end(), {offset, bytes, 0});
     }
   }
   MemoryTensor(const MemoryTensor&) = delete;

@@ -33,9 +33,20 @@ std::vector<fs::path> companion_files(const fs::path& directory) {
   return files;
 }
 
+/// Every tensor to store. A head beside tied embeddings is a copy that nothing reads.
+std::vector<std::string> tensor_names(const Model& model) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : model.checkpoint().tensors()) {
+    if (model.spec().tied_embeddings && name == "lm_head.weight") continue;
+    names.push_back(name);
+  }
+  return names;
+}
+
 class Compressor {
  public:
-  Compressor(const CompressOptions& options, Model& model, const CalibrationText& text, Recipe recipe)
+  Compressor(const CompressOptions& options, Model& model, ContainerWriter& writer,
+             const CalibrationText& text, Recipe recipe)
       : options_(options),
         recipe_(std::move(recipe)),
         model_(model),
@@ -43,7 +54,7 @@ class Compressor {
         text_(text),
         pool_(model.workspace().pool()),
         codec_(find_codec(recipe_.codec)),
-        writer_(options.destination, names(), options.max_shard_bytes),
+        writer_(writer),
         progress_("Compressing", parameters()) {
     report_.recipe = recipe_;
     report_.parameters = parameters();
@@ -66,7 +77,7 @@ class Compressor {
       model_.release_layer(i);
     }
     if (!spec_.tied_embeddings) add_by_row(spec_.head.weight());
-    for (const std::string& name : names()) {
+    for (const std::string& name : tensor_names(model_)) {
       if (!done_.contains(name)) add_plain(name);
     }
     for (const fs::path& file : companion_files(options_.source)) writer_.copy_file(file);
@@ -82,19 +93,9 @@ class Compressor {
   }
 
  private:
-  /// Every tensor to store. A head beside tied embeddings is a copy that nothing reads.
-  std::vector<std::string> names() const {
-    std::vector<std::string> names;
-    for (const auto& [name, tensor] : model_.checkpoint().tensors()) {
-      if (spec_.tied_embeddings && name == "lm_head.weight") continue;
-      names.push_back(name);
-    }
-    return names;
-  }
-
   std::uint64_t parameters() const {
     std::uint64_t total = 0;
-    for (const std::string& name : names()) {
+    for (const std::string& name : tensor_names(model_)) {
       total += static_cast<std::uint64_t>(model_.checkpoint().at(name).elements());
     }
     return total;
@@ -144,7 +145,7 @@ class Compressor {
   const CalibrationText& text_;
   ThreadPool& pool_;
   const Codec& codec_;
-  ContainerWriter writer_;
+  ContainerWriter& writer_;
   Progress progress_;
   std::set<std::string> done_;
   CompressReport report_;
@@ -154,12 +155,10 @@ class Compressor {
 
 CompressReport compress_model(const CompressOptions& options) {
   check(options.recipe);
-  std::error_code error;
-  if (fs::exists(fs::symlink_status(options.destination, error))) {  // before minutes of calibration
-    fail("{}: already exists; remove it or name another destination", options.destination.string());
-  }
   if (Container::is_container(options.source)) fail("{}: is compressed already", options.source.string());
   Model model(options.source, {.threads = options.threads, .release_pages = true});
+  // First of all, so that a destination that cannot be is told before minutes of calibration.
+  ContainerWriter writer(options.destination, tensor_names(model), options.max_shard_bytes);
   for (const auto& [name, tensor] : model.checkpoint().tensors()) {
     check_interrupt();
     if (is_float_weight(tensor.dtype)) check_finite(tensor, model.workspace().pool());
@@ -172,7 +171,7 @@ CompressReport compress_model(const CompressOptions& options) {
     alphas = try_alphas(model, text, recipe);
     recipe.alpha = best_alpha(alphas, options.max_kl).alpha;
   }
-  CompressReport report = Compressor(options, model, text, recipe).run();
+  CompressReport report = Compressor(options, model, writer, text, recipe).run();
   report.alphas = std::move(alphas);
   return report;
 }

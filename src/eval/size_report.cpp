@@ -70,10 +70,14 @@ SizeReport measure_sizes(const std::filesystem::path& directory) {
     const Container container(directory);
     for (const auto& [name, tensor] : container.coded()) report.tensors.push_back(measure_coded(tensor));
     for (const auto& [name, tensor] : container.plain()) report.tensors.push_back(measure_plain(tensor));
+    // From the files, since the chunk index has bytes that belong to no one tensor.
+    for (const auto& [name, tensor] : container.checkpoint().tensors())
+      report.stored_bytes += tensor.bytes.size();
   } else {
     const Checkpoint checkpoint(directory);
     for (const auto& [name, tensor] : checkpoint.tensors()) {
       report.tensors.push_back(measure_plain(tensor));
+      report.stored_bytes += tensor.bytes.size();
       checkpoint.release(tensor);
     }
   }
@@ -85,7 +89,6 @@ SizeReport measure_sizes(const std::filesystem::path& directory) {
       tensor.bits_per_weight = 8.0 * static_cast<double>(tensor.bytes) / static_cast<double>(tensor.elements);
     }
     report.elements += tensor.elements;
-    report.stored_bytes += tensor.bytes;
     report.int8_bytes += tensor.coded ? tensor.elements : tensor.bytes;
     if (!tensor.coded) continue;
     report.coded_elements += tensor.elements;

@@ -7,6 +7,22 @@
 
 namespace twofold {
 
+/// Up to this many rows of a, gemm_nt takes dot products; above it packs b first, which pays only when it is
+/// used often.
+inline constexpr std::size_t kFewRows = 12;
+
+/// Matrices of one float product. None overlaps another; c is [m, n].
+struct Gemm {
+  const float* a;
+  std::size_t a_stride;  // elements from one row of a [m, k] to the next
+  const float* b;
+  std::size_t b_stride;
+  float* c;
+  std::size_t c_stride;
+  std::size_t m, n, k;
+  bool add = false;  // add to c instead of overwriting it
+};
+
 /// The inner loops, one table of functions per instruction set, so that the choice is made once. All
 /// pointers are unaligned and non-overlapping unless said; n may be 0. Integer results are the same on every
 /// instruction set; float results may differ in the last bits (sums in another order).
@@ -21,8 +37,18 @@ struct Ops {
   /// out[i] = x[i] * weight[i] / sqrt(mean(x^2) + eps). out may be x.
   void (*rms_norm)(const float* x, const float* weight, float eps, std::size_t n, float* out);
 
+  /// c = a b' with b [n, k]. An element of c depends on its row of a, its row of b and on whether
+  /// m > kFewRows, but not on where those rows stand: blocks of a product equal the whole bit for bit.
+  void (*gemm_nt)(const Gemm& product);
+  /// c = a b with b [k, n]. An element of c depends only on its row of a and its column of b.
+  void (*gemm_nn)(const Gemm& product);
+
   /// x[i] = exp(x[i] - max) / sum, in place.
   void (*softmax)(float* x, std::size_t n);
+
+  /// One block of a softmax that sees its input in parts: raises `max` to the maximum of itself and x, then
+  /// x[i] = exp(x[i] - max), and returns their sum (Milakov and Gimelshein, arXiv 1805.02867).
+  float (*softmax_part)(float* x, std::size_t n, float& max);
 
   /// gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i], in place (SwiGLU).
   void (*swiglu)(float* gate, const float* up, std::size_t n);
@@ -38,9 +64,9 @@ struct Ops {
   /// max |x[i] * inv_scale[i]|; inv_scale may be nullptr (all 1).
   float (*abs_max)(const float* x, const float* inv_scale, std::size_t n);
 
-  /// q[i] = clamp(round_to_nearest_even(x[i] * inv_scale[i] * inv_step), -127, 127); inv_scale may be nullptr. The two
-  /// products are rounded one after the other in that order on every set, so that all give the same integers.
-  /// NaN gives 0.
+  /// q[i] = clamp(round_to_nearest_even(x[i] * inv_scale[i] * inv_step), -127, 127); inv_scale may be
+  /// nullptr. The two products are rounded one after the other in that order on every set, so that all give
+  /// the same integers. NaN gives 0.
   void (*quantize)(const float* x, const float* inv_scale, float inv_step, std::size_t n, std::int8_t* q);
 
   /// out[t * out_stride + r] = sum over c of w[r * cols + c] * x[t * x_stride + c], exact in 32 bits.

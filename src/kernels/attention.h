@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstddef>
+
+#include "base/aligned.h"
+
+namespace twofold {
+
+/// Causal attention for consecutive tokens of one sequence, where `heads` query heads share each key and
+/// value head (grouped-query attention). For token t < tokens and query head h < heads of key head g <
+/// kv_heads, with n = g * heads + h:
+///
+///   s[j]      = scale * sum over i of q[t * q_stride + n * head_dim + i] * keys[j * kv_stride + g * head_dim
+///   + i] out[t, n] = sum over j of softmax(s)[j] * values[j * kv_stride + g * head_dim ...], 0 <= j <=
+///   position + t
+///
+/// with out[t, n] at out[t * out_stride + n * head_dim]. The cache holds at least position + tokens
+/// positions, the tokens' own included; all pointers are those of the first head and of position 0. `scratch`
+/// grows to what is needed, kv_heads * heads * tokens * (2 * head_dim + 258) floats however long the sequence
+/// is; its contents are lost.
+///
+/// Runs on the calling thread; split heads, and blocks of some dozen tokens, among threads. One call for
+/// several neighbouring key heads of one token reads memory in longer pieces than a call for each. The result
+/// for a token is the same bit for bit however heads and tokens are split, except that blocks of tokens *
+/// heads <= kFewRows sum in another order than larger ones.
+void attend(const float* q, std::size_t q_stride, const float* keys, const float* values,
+            std::size_t kv_stride, std::size_t position, std::size_t tokens, std::size_t heads,
+            std::size_t head_dim, float scale, AlignedVector<float>& scratch, float* out,
+            std::size_t out_stride, std::size_t kv_heads = 1);
+
+}  // namespace twofold

@@ -182,6 +182,14 @@ TEST_F(Cli, ClosedOutputIsAnErrorNotACrash) {
   EXPECT_THAT(read_file(directory_ / "err"), HasSubstr("cannot write"));
 }
 
+TEST_F(Cli, EmptyCalibrationTextIsAnError) {
+  std::ofstream(path("empty.txt")) << "";
+  expect_error("compress " + kDemo + " " + path("out") + " --calibration " + path("empty.txt"), 1,
+               AllOf(HasSubstr("empty.txt"), HasSubstr("empty")));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "out.partial"));
+}
+
 TEST_F(Cli, InterruptedCompressLeavesNothing) {
   for (const char* signal : {"INT", "TERM"}) {
     for (const char* delay : {"0.05", "0.3", "0.6"}) {

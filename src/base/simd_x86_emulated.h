@@ -140,6 +140,10 @@ inline __mmask16 _mm512_cmplt_epu32_mask(__m512i a, __m512i b) {
   return static_cast<__mmask16>(mask);
 }
 
+inline __m512i _mm512_mask_slli_epi32(__m512i otherwise, __mmask16 mask, __m512i a, unsigned bits) {
+  return _mm512_mask_mov_epi32(otherwise, mask, _mm512_slli_epi32(a, bits));
+}
+
 inline __m512i _mm512_maskz_loadu_epi8(__mmask64 mask, const void* memory) {
   return twofold::emulated::masked_load<std::int8_t, __m512i>(mask, memory);
 }

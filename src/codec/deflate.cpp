@@ -11,6 +11,8 @@ namespace twofold {
 
 namespace {
 
+// The usual level. Weights hardly repeat, so the levels below gain as much, and 12 is 1 % smaller (11 % on
+// pruned tensors) at a fifth of the speed.
 constexpr int kLevel = 6;
 
 struct FreeContext {

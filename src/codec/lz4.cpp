@@ -1,5 +1,6 @@
 // The `lz4` codec: an LZ4 block per chunk. It has no entropy coding, so weights shrink only where bytes
-// repeat (pruned tensors); it is here for comparison.
+// repeat (pruned tensors); it is here for comparison, at its fast level (the slow ones reach a ratio of 1.07
+// instead of 1.00 on plain INT8 weights).
 
 #include <lz4.h>
 

@@ -19,7 +19,7 @@ TEST(BitStream, FieldsOfEveryWidthReadBack) {
     fields.emplace_back(value, bits);
   }
   EXPECT_EQ(bytes[0], 99);
-  BitReader reader(std::span(bytes).subspan(1));
+  BitReader reader{std::span(bytes).subspan(1)};
   for (const auto& [value, bits] : fields) ASSERT_EQ(reader.get(bits), value);
   EXPECT_EQ(reader.finish(), bytes.size() - 1);
   EXPECT_TRUE(reader.ok());

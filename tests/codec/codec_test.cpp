@@ -29,7 +29,7 @@ class EveryCodec : public testing::TestWithParam<const Codec*> {
 };
 
 INSTANTIATE_TEST_SUITE_P(Codecs, EveryCodec, testing::ValuesIn(codecs().begin(), codecs().end()),
-                         [](const auto& info) { return std::string(info.param->name()); });
+                         [](const auto& parameter) { return std::string(parameter.param->name()); });
 
 TEST_P(EveryCodec, GivesBackEverySourceInEveryShape) {
   struct Shape {

@@ -3,5 +3,6 @@ add_library(codec_avx512_emulated STATIC ${CMAKE_SOURCE_DIR}/src/codec/ans_avx51
 target_link_libraries(codec_avx512_emulated PUBLIC twofold_options)
 target_compile_definitions(codec_avx512_emulated PRIVATE
   TWOFOLD_SIMDE ans_lanes_avx512=ans_lanes_avx512_emulated)
-target_compile_options(codec_avx512_emulated PRIVATE -Wno-psabi)
+# -fwrapv: SIMDe multiplies the elements as signed integers and counts on them to wrap.
+target_compile_options(codec_avx512_emulated PRIVATE -Wno-psabi -fwrapv)
 target_link_libraries(test_codec PRIVATE codec_avx512_emulated)

@@ -31,7 +31,7 @@ float brain_to_float(std::uint16_t bits) {
 
 /// The linear layers of a trusted safetensors file with 16-bit floats.
 BenchSource linears(const std::string& path) {
-  return [path](const auto& visit) {
+  return [path](const std::function<void(const BenchMatrix&)>& visit) {
     const MappedFile file(path);
     std::uint64_t header_size;
     std::memcpy(&header_size, file.bytes().data(), 8);

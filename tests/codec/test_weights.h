@@ -63,7 +63,7 @@ inline Weights make_source(const std::string& name, std::size_t count, std::uint
   }
   if (name == "sparse") {
     return draw(count,
-                [&] { return random.below(500) == 0 ? clamp_weight(normal(random) * 40) : std::int8_t{0}; });
+                [&] { return random.below(100) == 0 ? clamp_weight(normal(random) * 40) : std::int8_t{0}; });
   }
   if (name == "heavy tails") {  // a narrow bulk, and outliers over the whole range
     return draw(count, [&] { return clamp_weight(normal(random) * (random.below(200) == 0 ? 60 : 2)); });

@@ -1,0 +1,98 @@
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "base/cpu.h"
+#include "base/error.h"
+#include "base/random.h"
+#include "codec/ans.h"
+#include "codec/codec.h"
+
+namespace twofold::fuzz {
+
+/// Takes values from the front of a fuzzer's input; zeros when it has ended.
+class Input {
+ public:
+  Input(const std::uint8_t* data, std::size_t size) : bytes_(data, size) {}
+
+  std::uint8_t byte() {
+    if (bytes_.empty()) return 0;
+    const std::uint8_t value = bytes_.front();
+    bytes_ = bytes_.subspan(1);
+    return value;
+  }
+  std::size_t number() {  // 16 bits
+    const std::size_t low = byte();
+    return low | static_cast<std::size_t>(byte()) << 8;
+  }
+  std::vector<std::uint8_t> take(std::size_t count) {
+    const auto part = bytes_.first(count < bytes_.size() ? count : bytes_.size());
+    bytes_ = bytes_.subspan(part.size());
+    return {part.begin(), part.end()};
+  }
+  std::vector<std::uint8_t> rest() { return take(bytes_.size()); }
+
+ private:
+  std::span<const std::uint8_t> bytes_;
+};
+
+inline const Codec& pick_codec(Input& input) {
+  return *codecs()[input.byte() % codecs().size()];
+}
+
+/// Weights drawn from the bytes that are left, so that any histogram can come up at any length.
+inline std::vector<std::int8_t> draw_weights(Input& input) {
+  std::vector<std::int8_t> weights(input.number() % 9000);
+  Random random(input.number());
+  const std::vector<std::uint8_t> values = input.rest();
+  for (std::int8_t& weight : weights) {
+    weight = values.empty() ? std::int8_t{0} : static_cast<std::int8_t>(values[random.below(values.size())]);
+  }
+  return weights;
+}
+
+inline void check(bool condition) {
+  if (!condition) std::abort();
+}
+
+inline std::optional<std::vector<std::int8_t>> decode(const Decoder& decoder,
+                                                      std::span<const std::uint8_t> coded,
+                                                      std::size_t count) {
+  std::vector<std::int8_t> out(count);
+  try {
+    decoder.decode(coded, out);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  return out;
+}
+
+/// Decodes with the codec and, for `ans`, with every inner loop this machine can run; all must agree.
+inline std::optional<std::vector<std::int8_t>> decode_all(const Codec& codec,
+                                                          const std::vector<std::uint8_t>& table,
+                                                          const std::vector<std::uint8_t>& coded,
+                                                          std::size_t count) {
+  std::unique_ptr<Decoder> decoder;
+  try {
+    decoder = codec.make_decoder(table, 1);
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+  const auto result = decode(*decoder, coded, count);
+  if (codec.name() != std::string_view("ans")) return result;
+  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
+    if (isa <= detected_isa())
+      check(decode(*make_ans_decoder(table, ans_lanes(isa)), coded, count) == result);
+  }
+  return result;
+}
+
+}  // namespace twofold::fuzz

@@ -1,0 +1,11 @@
+# The AVX-512 loops once more with their intrinsics computed by SIMDe, so that they are tested on every CPU.
+add_library(kernels_avx512_emulated STATIC ${CMAKE_SOURCE_DIR}/src/kernels/cpu/ops_avx512.cpp)
+target_link_libraries(kernels_avx512_emulated PUBLIC twofold_kernels)
+target_compile_definitions(kernels_avx512_emulated PRIVATE TWOFOLD_SIMDE avx512_ops=avx512_ops_emulated)
+# -fwrapv: SIMDe adds the elements as signed integers and counts on them to wrap, as vpdpbusd does.
+target_compile_options(kernels_avx512_emulated PRIVATE -Wno-psabi -Wno-pass-failed -fwrapv)
+target_link_libraries(test_kernels PRIVATE kernels_avx512_emulated)
+
+# Attention and sgemm choose the instruction set themselves; the other tests go through all of them.
+add_test(NAME kernels.scalar COMMAND test_kernels --gtest_filter=Attention.*:Sgemm.*)
+set_tests_properties(kernels.scalar PROPERTIES ENVIRONMENT TWOFOLD_ISA=scalar LABELS kernels)

@@ -1,4 +1,4 @@
-// Any weights come back from any codec, on every instruction set, in chunks of any number of rows.
+// Any weights come back from any codec, on every instruction set, in chunks of any size.
 
 #include "codec_fuzz_input.h"
 

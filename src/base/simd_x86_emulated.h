@@ -123,14 +123,16 @@ inline __m512i _mm512_maskz_expand_epi8(__mmask64 mask, __m512i a) {
   return twofold::emulated::expand<std::int8_t>(mask, a);
 }
 
-inline __m512i _mm512_emulated_i32gather_epi32(__m512i index, const void* base, int scale) {
-  auto r = twofold::emulated::lanes<std::int32_t>(index);
-  for (auto& element : r) {
-    std::memcpy(&element, static_cast<const char*>(base) + std::int64_t{element} * scale, sizeof(element));
+inline __m512i _mm512_mask_i32gather_epi32(__m512i otherwise, __mmask16 mask, __m512i index, const void* base,
+                                           int scale) {
+  auto r = twofold::emulated::lanes<std::int32_t>(otherwise);
+  const auto at = twofold::emulated::lanes<std::int32_t>(index);
+  for (std::size_t i = 0; i < r.size(); ++i) {
+    if (mask >> i & 1)
+      std::memcpy(&r[i], static_cast<const char*>(base) + std::int64_t{at[i]} * scale, sizeof(r[i]));
   }
   return twofold::emulated::vector<__m512i>(r);
 }
-#define _mm512_i32gather_epi32(index, base, scale) _mm512_emulated_i32gather_epi32(index, base, scale)
 
 inline __mmask16 _mm512_cmplt_epu32_mask(__m512i a, __m512i b) {
   const auto x = twofold::emulated::lanes<std::uint32_t>(a);

@@ -1,4 +1,5 @@
 #include <array>
+#include <bit>
 
 #include "base/simd_x86.h"
 #include "codec/ans_lanes.h"
@@ -52,10 +53,10 @@ inline __m256i decode_8(__m256i& state, std::uint32_t* slots, const std::uint32_
   const __m256i next = _mm256_add_epi32(_mm256_mullo_epi32(frequency, _mm256_srli_epi32(state, kAnsBits)),
                                         _mm256_srli_epi32(entry, 20));
   const __m256i low = _mm256_cmpeq_epi32(_mm256_srli_epi32(next, 16), _mm256_setzero_si256());
-  const auto mask = static_cast<std::size_t>(_mm256_movemask_ps(_mm256_castsi256_ps(low)));
+  const auto mask = static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(low)));
   const __m128i shuffle = _mm_load_si128(reinterpret_cast<const __m128i*>(kExpand.shuffle[mask].data()));
   const __m128i word = _mm_shuffle_epi8(_mm_loadu_si128(reinterpret_cast<const __m128i*>(words)), shuffle);
-  words += 2 * static_cast<std::size_t>(_mm_popcnt_u64(mask));
+  words += 2 * std::popcount(mask);
   const __m256i shift = _mm256_and_si256(low, _mm256_set1_epi32(16));
   state = _mm256_or_si256(_mm256_sllv_epi32(next, shift), _mm256_cvtepu16_epi32(word));
   _mm256_store_si256(reinterpret_cast<__m256i*>(slots),

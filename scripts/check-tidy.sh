@@ -5,10 +5,12 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 build=$1 jobs=$2
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-# Prints each finding once: a header's findings come again with every file that includes it.
-if ! run-clang-tidy-14 -quiet -p "$build" -j "$jobs" "^$PWD/src/" > "$log" 2> /dev/null; then
-  awk '/: (warning|error): / { show = !seen[$0]++ } /^clang-tidy-14 / { show = 0 } show' "$log"
+if ! run-clang-tidy-14 -quiet -p "$build" -j "$jobs" "^$PWD/src/" > "$build/clang-tidy.log" 2>&1; then
+  # Each finding once: a header's come again with every file that includes it.
+  sed 's/\x1b\[[0-9;]*m//g' "$build/clang-tidy.log" | awk '
+    /^[^ ]+:[0-9]+:[0-9]+: (warning|error): / { show = !seen[$0]++ }
+    /^clang-tidy-14 |^[0-9]+ warnings? / { show = 0 }
+    show'
+  echo "check-tidy.sh: findings above; the whole output is in $build/clang-tidy.log" >&2
   exit 1
 fi

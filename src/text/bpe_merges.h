@@ -39,8 +39,8 @@ class BpeMerger {
     std::vector<std::uint64_t> heap;
   };
 
-  /// Appends the ids that remain of `symbols`, at most 2^32 - 2, in O(n log n).
-  void merge(const std::vector<TokenId>& symbols, Scratch& scratch, std::vector<TokenId>& ids) const;
+  /// Appends the ids that remain of `input`, at most 2^32 - 2, in O(n log n).
+  void merge(const std::vector<TokenId>& input, Scratch& scratch, std::vector<TokenId>& ids) const;
 
  private:
   /// rank << 32 | id of the merged pair; above all of these when it does not merge.

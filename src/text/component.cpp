@@ -37,15 +37,6 @@ std::string json_character(const Json& object, std::string_view key, std::string
   return text;
 }
 
-std::string json_short_string(const Json& object, std::string_view key, std::string_view where) {
-  constexpr std::size_t kMaxBytes = 256;
-  std::string text = json_string(object, key, where);
-  if (text.size() > kMaxBytes) {
-    fail("{}: \"{}\": expected at most {} bytes, found {}", where, key, kMaxBytes, text.size());
-  }
-  return text;
-}
-
 std::string json_string_pattern(const Json& object, std::string_view key, std::string_view where) {
   const Json& pattern = json_object(object, key, where);
   const std::string path = join_path(where, key);
@@ -53,7 +44,7 @@ std::string json_string_pattern(const Json& object, std::string_view key, std::s
     const std::string found = pattern.empty() ? "{}" : quote(pattern.begin().key());
     fail("{}: unknown kind of pattern {}; known kinds: String", path, found);
   }
-  std::string text = json_short_string(pattern, "String", path);
+  std::string text = json_string(pattern, "String", path);
   if (text.empty()) fail("{}: \"String\": expected a text to look for, found an empty string", path);
   return text;
 }

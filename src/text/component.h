@@ -23,9 +23,6 @@ std::string join_path(std::string_view where, std::string_view key, std::size_t 
 /// A required string that holds exactly one character. Its UTF-8.
 std::string json_character(const Json& object, std::string_view key, std::string_view where);
 
-/// A string of at most 256 bytes: enough for every real replacement, and text cannot explode by it.
-std::string json_short_string(const Json& object, std::string_view key, std::string_view where);
-
 /// The string of a {"String": "..."} pattern: not empty. Patterns of other kinds (Regex) are an Error.
 std::string json_string_pattern(const Json& object, std::string_view key, std::string_view where);
 

@@ -21,6 +21,9 @@ class Decoder {
   /// byte. `fused` says that an earlier step has joined all tokens, so that a step that works on the ends of
   /// its strings has nothing to do here.
   virtual void decode_piece(std::string& token, bool& fused) const = 0;
+
+  /// How many times longer a string may become, at most.
+  virtual double growth() const = 0;
 };
 
 /// Parses the "decoder" of a tokenizer.json, or one of a Sequence. `where` names it in errors.

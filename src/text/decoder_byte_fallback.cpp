@@ -39,6 +39,8 @@ class ByteFallbackDecoder : public Decoder {
   void decode_piece(std::string& token, bool& /*fused*/) const override {
     if (const auto byte = parse_byte_token(token)) token.assign(1, static_cast<char>(*byte));
   }
+
+  double growth() const override { return 1; }
 };
 
 }  // namespace

@@ -24,6 +24,8 @@ class MetaspaceDecoder : public Decoder {
     replace_all(token, options_.replacement, " ");
   }
 
+  double growth() const override { return 1; }
+
  private:
   Metaspace options_;
 };

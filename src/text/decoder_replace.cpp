@@ -18,6 +18,8 @@ class ReplaceDecoder : public Decoder {
     replace_all(token, pattern_, content_);
   }
 
+  double growth() const override { return replace_growth(pattern_, content_); }
+
  private:
   std::string pattern_;
   std::string content_;
@@ -27,7 +29,7 @@ class ReplaceDecoder : public Decoder {
 
 std::unique_ptr<Decoder> parse_replace_decoder(const Json& json, const std::string& where) {
   return std::make_unique<ReplaceDecoder>(json_string_pattern(json, "pattern", where),
-                                          json_short_string(json, "content", where));
+                                          json_string(json, "content", where));
 }
 
 }  // namespace twofold

@@ -19,6 +19,12 @@ class SequenceDecoder : public Decoder {
     for (const auto& step : steps_) step->decode_piece(token, fused);
   }
 
+  double growth() const override {
+    double product = 1;
+    for (const auto& step : steps_) product *= step->growth();
+    return product;
+  }
+
  private:
   std::vector<std::unique_ptr<Decoder>> steps_;
 };

@@ -20,6 +20,8 @@ class StripDecoder : public Decoder {
     if (!fused) strip(token);
   }
 
+  double growth() const override { return 1; }
+
  private:
   void strip(std::string& token) const {
     std::size_t begin = 0;

@@ -20,7 +20,8 @@ class Model {
 
   const Vocab& vocab() const { return vocab_; }
 
-  /// Appends the ids of the pieces of `text` (valid UTF-8), which end at `ends` as PreTokenizer gives them.
+  /// Appends the ids of the pieces of `text` (valid UTF-8, shorter than 2^32 - 1 bytes), which end at `ends`
+  /// as PreTokenizer gives them.
   virtual void encode(std::string_view text, const std::vector<std::size_t>& ends,
                       std::vector<TokenId>& ids) const = 0;
 

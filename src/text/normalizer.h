@@ -13,6 +13,9 @@ class Normalizer {
  public:
   virtual ~Normalizer() = default;
   virtual void normalize(std::string& text) const = 0;
+
+  /// How many times longer text may become, at most.
+  virtual double growth() const = 0;
 };
 
 /// Parses the "normalizer" of a tokenizer.json, or one of a Sequence. `where` names it in errors.

@@ -12,6 +12,7 @@ class PrependNormalizer : public Normalizer {
   void normalize(std::string& text) const override {
     if (!text.empty()) text.insert(0, prefix_);
   }
+  double growth() const override { return 1.0 + static_cast<double>(prefix_.size()); }
 
  private:
   std::string prefix_;
@@ -20,7 +21,7 @@ class PrependNormalizer : public Normalizer {
 }  // namespace
 
 std::unique_ptr<Normalizer> parse_prepend_normalizer(const Json& json, const std::string& where) {
-  return std::make_unique<PrependNormalizer>(json_short_string(json, "prepend", where));
+  return std::make_unique<PrependNormalizer>(json_string(json, "prepend", where));
 }
 
 }  // namespace twofold

@@ -11,6 +11,7 @@ class ReplaceNormalizer : public Normalizer {
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
 
   void normalize(std::string& text) const override { replace_all(text, pattern_, content_); }
+  double growth() const override { return replace_growth(pattern_, content_); }
 
  private:
   std::string pattern_;
@@ -21,7 +22,7 @@ class ReplaceNormalizer : public Normalizer {
 
 std::unique_ptr<Normalizer> parse_replace_normalizer(const Json& json, const std::string& where) {
   return std::make_unique<ReplaceNormalizer>(json_string_pattern(json, "pattern", where),
-                                             json_short_string(json, "content", where));
+                                             json_string(json, "content", where));
 }
 
 }  // namespace twofold

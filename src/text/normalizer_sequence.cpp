@@ -15,6 +15,11 @@ class SequenceNormalizer : public Normalizer {
   void normalize(std::string& text) const override {
     for (const auto& step : steps_) step->normalize(text);
   }
+  double growth() const override {
+    double product = 1;
+    for (const auto& step : steps_) product *= step->growth();
+    return product;
+  }
 
  private:
   std::vector<std::unique_ptr<Normalizer>> steps_;

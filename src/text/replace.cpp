@@ -1,6 +1,6 @@
 #include "text/replace.h"
 
-#include "base/error.h"
+#include <algorithm>
 
 namespace twofold {
 
@@ -14,11 +14,13 @@ void replace_all(std::string& text, std::string_view pattern, std::string_view c
     result.append(text, copied, found - copied);
     result.append(content);
     copied = found + pattern.size();
-    if (result.size() > kMaxTextBytes)
-      fail("text grows beyond {} bytes when it is normalized", kMaxTextBytes);
   }
   result.append(text, copied);
   text = std::move(result);
+}
+
+double replace_growth(std::string_view pattern, std::string_view content) {
+  return std::max(1.0, static_cast<double>(content.size()) / static_cast<double>(pattern.size()));
 }
 
 }  // namespace twofold

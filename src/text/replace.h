@@ -5,11 +5,10 @@
 
 namespace twofold {
 
-/// Normalized text may have this many bytes; what would grow beyond is an Error.
-inline constexpr std::size_t kMaxTextBytes = std::size_t{1} << 30;
-
-/// Replaces every occurrence of `pattern` (not empty), from left to right, not overlapping. Throws Error when
-/// the text would grow beyond kMaxTextBytes.
+/// Replaces every occurrence of `pattern` (not empty), from left to right, not overlapping.
 void replace_all(std::string& text, std::string_view pattern, std::string_view content);
+
+/// How many times longer that may make a text, at least 1.
+double replace_growth(std::string_view pattern, std::string_view content);
 
 }  // namespace twofold

@@ -23,6 +23,14 @@ const Json* stage(const Json& root, const char* key) {
   return it == root.end() || it->is_null() ? nullptr : &*it;
 }
 
+template <typename Stage>
+void check_growth(const std::unique_ptr<Stage>& stage, const std::string& where) {
+  if (stage && stage->growth() > kMaxGrowth) {
+    fail("{}: could make text {:.6g} times longer; at most {:.6g} times are allowed", where, stage->growth(),
+         kMaxGrowth);
+  }
+}
+
 /// BOS or EOS and the side of the prompt where it stands. tokenizer_config.json decides where it says
 /// something, otherwise the post-processor of tokenizer.json, from which a lone id is also taken as the
 /// token.
@@ -60,12 +68,14 @@ std::unique_ptr<Tokenizer> parse_tokenizer_json(std::string_view json, std::stri
   stages.model = parse_model(json_object(root, "model", where), where + ": model");
   if (const Json* json_stage = stage(root, "normalizer")) {
     stages.normalizer = parse_normalizer(*json_stage, where + ": normalizer");
+    check_growth(stages.normalizer, where + ": normalizer");
   }
   if (const Json* json_stage = stage(root, "pre_tokenizer")) {
     stages.pre_tokenizer = parse_pre_tokenizer(*json_stage, where + ": pre_tokenizer");
   }
   if (const Json* json_stage = stage(root, "decoder")) {
     stages.decoder = parse_decoder(*json_stage, where + ": decoder");
+    check_growth(stages.decoder, where + ": decoder");
   }
   if (const Json* json_stage = stage(root, "post_processor")) {
     stages.prompt = parse_post_processor(*json_stage, where + ": post_processor");

@@ -18,8 +18,8 @@ class Tokenizer {
   virtual ~Tokenizer() = default;
 
   /// Ids of a text of any bytes: bytes that are not UTF-8 become U+FFFD, as in the reference. Time is
-  /// O(n log n) in the length. Added and special tokens in the text are recognised. No BOS or EOS is
-  /// added: that is `encode_prompt`.
+  /// O(n log n) in the length; more than 256 MiB at once are an Error. Added and special tokens in the text
+  /// are recognised. No BOS or EOS is added: that is `encode_prompt`.
   virtual std::vector<TokenId> encode(std::string_view text) const = 0;
 
   /// As `encode`, with BOS (and EOS) where the model's files ask for them.

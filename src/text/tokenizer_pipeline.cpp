@@ -1,9 +1,9 @@
 #include "text/tokenizer_pipeline.h"
 
 #include <algorithm>
+#include <cstdint>
 
 #include "base/error.h"
-#include "text/replace.h"
 #include "text/unicode.h"
 
 namespace twofold {
@@ -68,6 +68,8 @@ void TokenizerPipeline::encode_text(std::string_view text, bool at_start, std::v
     } else {
       ends.push_back(part.size());
     }
+    if (part.size() >= UINT32_MAX)
+      fail("text of {} bytes when normalized: too long to encode at once", part.size());
     stages_.model->encode(part, ends, ids);
   }
 }

@@ -14,6 +14,13 @@
 
 namespace twofold {
 
+/// At most so many bytes are encoded in one call.
+inline constexpr std::size_t kMaxTextBytes = std::size_t{1} << 28;
+
+/// Normalizers and decoders may make text at most so many times longer, so that a small hostile file cannot
+/// fill the memory. Real ones stay below 20.
+inline constexpr double kMaxGrowth = 256;
+
 /// The stages of a tokenizer.json. A null stage does nothing.
 struct TokenizerStages {
   std::unique_ptr<Normalizer> normalizer;

@@ -182,13 +182,16 @@ TEST(HostileTokenizer, CannotMakeTextExplode) {
   Json json = good_json();
   const Json replace = {
       {"type", "Replace"}, {"pattern", {{"String", "a"}}}, {"content", std::string(256, 'a')}};
-  json["added_tokens"] = Json::array();
-  json["normalizer"]["normalizers"] = Json::array({replace, replace, replace, replace});
-  const auto tokenizer = parse_tokenizer_json(json.dump(), "", "t.json");
-  EXPECT_THAT(error_of([&] { tokenizer->encode("aa"); }), HasSubstr("grows beyond"));
-  json["normalizer"] = {{"type", "Prepend"}, {"prepend", std::string(257, 'a')}};
-  EXPECT_THAT(error_of([&] { parse_tokenizer_json(json.dump(), "", "t.json"); }),
-              HasSubstr("at most 256 bytes"));
+  json["normalizer"]["normalizers"] = Json::array({replace, replace});
+  const auto message = [&] { return error_of([&] { parse_tokenizer_json(json.dump(), "", "t.json"); }); };
+  EXPECT_EQ(message(),
+            "t.json: normalizer: could make text 65536 times longer; at most 256 times are allowed");
+  json["normalizer"] = {{"type", "Prepend"}, {"prepend", std::string(256, 'a')}};
+  EXPECT_THAT(message(), HasSubstr("t.json: normalizer: could make text 257 times longer"));
+  json["normalizer"] = replace;
+  EXPECT_EQ(parse_tokenizer_json(json.dump(), "", "t.json")->encode("aaa").size(), 769U);
+  json["decoder"]["decoders"] = Json::array({replace, {{"type", "Fuse"}}, replace});
+  EXPECT_THAT(message(), HasSubstr("t.json: decoder: could make text 65536 times longer"));
 }
 
 TEST(HostileTokenizer, MayHaveGapsInItsIds) {

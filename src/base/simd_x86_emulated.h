@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <cstring>
 
+// NOLINTBEGIN(readability-identifier-naming, bugprone-signed-char-misuse): names and conversions are Intel's.
 using __mmask8 = simde__mmask8;
 using __mmask16 = simde__mmask16;
 using __mmask32 = simde__mmask32;
@@ -184,3 +185,4 @@ inline float _mm512_reduce_max_ps(__m512 a) {
   const auto x = twofold::emulated::lanes<float>(a);
   return *std::max_element(x.begin(), x.end());
 }
+// NOLINTEND(readability-identifier-naming, bugprone-signed-char-misuse)

@@ -93,8 +93,8 @@ std::vector<std::uint16_t> encode_lanes(const AnsModel& model, std::span<const s
       const EncoderEntry& entry = entries[static_cast<std::uint8_t>(weights[i + lane])];
       std::uint32_t state = states[lane];
       buffer[first - 1] = static_cast<std::uint16_t>(state);
-      const std::uint32_t full =
-          state >= entry.limit;  // arithmetic, because no branch predictor can guess it
+      // A number and not a branch, because no branch predictor can guess it.
+      const std::uint32_t full = state >= entry.limit;
       first -= full;
       state >>= 16 * full;
       const auto quotient = static_cast<std::uint32_t>(state * entry.reciprocal >> entry.shift);
@@ -109,15 +109,17 @@ void check_covered(const AnsModel& model, std::span<const std::int8_t> weights) 
   Histogram histogram{};
   count_values(weights, histogram);
   for (std::size_t s = 0; s < 256; ++s) {
-    const int value = ans_weight(s);
+    const int value = static_cast<int>(s) - 128;
     if (histogram[static_cast<std::uint8_t>(value)] == 0) continue;
     const bool inside = static_cast<int>(s) >= model.low && static_cast<int>(s) <= model.high;
     const bool coded = model.kind == AnsModel::Kind::kOneValue || model.frequency[s] > 0 || model.escape >= 0;
-    if (model.kind == AnsModel::Kind::kEmpty || !inside || !coded)
+    if (model.kind == AnsModel::Kind::kEmpty || !inside || !coded) {
       fail("ans: the table has no code for the weight {}", value);
+    }
   }
 }
 
+/// Codes weights into the serial part.
 class AnsSymbolCoder {
  public:
   AnsSymbolCoder(const AnsModel& model, AnsSerialEncoder& encoder) : model_(model), encoder_(encoder) {}

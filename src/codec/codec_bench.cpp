@@ -53,9 +53,9 @@ void measure_matrix(const Codec& codec, const BenchMatrix& matrix, const BenchOp
   AlignedVector<std::int8_t> decoded(matrix.weights.size());
   std::fill(decoded.begin(), decoded.end(), std::int8_t{0});
   const std::unique_ptr<Decoder> decoder = codec.make_decoder(table, matrix.cols);
-  std::vector<double> decode_times;
-  for (int repetition = 0; repetition < options.repetitions; ++repetition) {
-    decode_times.push_back(seconds([&] {
+  std::vector<double> decode_times(static_cast<std::size_t>(options.repetitions));
+  for (double& time : decode_times) {
+    time = seconds([&] {
       std::size_t coded_begin = 0;
       for (std::size_t i = 0; i < ends.size(); ++i) {
         const std::size_t begin = i * chunk_weights;
@@ -63,7 +63,7 @@ void measure_matrix(const Codec& codec, const BenchMatrix& matrix, const BenchOp
                         std::span(decoded).subspan(begin, chunk(begin).size()));
         coded_begin = ends[i];
       }
-    }));
+    });
   }
   if (!std::equal(decoded.begin(), decoded.end(), matrix.weights.begin(), matrix.weights.end())) {
     fail("codec {}: decoded weights differ from the original", codec.name());

@@ -35,12 +35,12 @@ struct CodecFigures {
 };
 
 struct BenchOptions {
-  std::int64_t weights_per_chunk = std::int64_t{1} << 20;  // rounded to whole rows, at least one
-  int repetitions = 5;  // >= 1; of each matrix's decoding, the median counts
+  std::int64_t weights_per_chunk = 65536;  // rounded down to whole rows, at least one
+  int repetitions = 5;                     // >= 1; of each matrix's decoding, the median counts
 };
 
 /// Calls `source` once, codes and decodes every matrix with each codec, and compares what comes back: a
-/// difference is an Error. /// Encoding is timed once, with the table.
+/// difference is an Error. Encoding is timed once, with the table.
 std::vector<CodecFigures> measure_codecs(std::span<const Codec* const> codecs, const BenchSource& source,
                                          const BenchOptions& options = {});
 

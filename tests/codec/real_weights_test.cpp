@@ -59,9 +59,10 @@ BenchSource linears(const std::string& path) {
   };
 }
 
-void expect_ans_near_entropy(const std::string& path, double over) {
+void expect_ans_near_entropy(const std::string& path, std::int64_t weights_per_chunk, double over) {
   if (!std::filesystem::exists(path)) GTEST_SKIP() << path << " is missing";
-  const std::vector<CodecFigures> figures = measure_codecs(codecs(), linears(path), {.repetitions = 1});
+  const std::vector<CodecFigures> figures =
+      measure_codecs(codecs(), linears(path), {.weights_per_chunk = weights_per_chunk, .repetitions = 1});
   for (const CodecFigures& f : figures) {
     std::printf("%-8s CR %.4f  %.4f bits (entropy %.4f, %+.3f %%)\n", f.name.c_str(), f.compression_ratio(),
                 f.bits_per_weight(), f.entropy_bits_per_weight, 100 * f.over_entropy());
@@ -73,12 +74,18 @@ void expect_ans_near_entropy(const std::string& path, double over) {
   }
 }
 
-TEST(RealWeights, AnsCodesTheAttentionOfGpt2WithinOneThousandthOfTheEntropy) {
-  expect_ans_near_entropy(TWOFOLD_SHARED_DIR "/weights/gpt2-small-attention-even-layers.safetensors", 0.001);
+TEST(RealWeights, AnsCodesGpt2InOneChunkPerMatrixWithinOneThousandthOfTheEntropy) {
+  expect_ans_near_entropy(TWOFOLD_SHARED_DIR "/weights/gpt2-small-attention-even-layers.safetensors", 1 << 20,
+                          0.001);
 }
 
-TEST(RealWeights, AnsCodesTheSmallMatricesOfTheDemoModelWithinThreeThousandths) {
-  expect_ans_near_entropy(TWOFOLD_SOURCE_DIR "/demo/books-llama-8m/model.safetensors", 0.003);
+TEST(RealWeights, AnsCodesGpt2InChunksOf64KWithinTwoThousandths) {
+  expect_ans_near_entropy(TWOFOLD_SHARED_DIR "/weights/gpt2-small-attention-even-layers.safetensors", 1 << 16,
+                          0.002);
+}
+
+TEST(RealWeights, AnsCodesTheSmallMatricesOfTheDemoModelInChunksOf64KWithinThreeThousandths) {
+  expect_ans_near_entropy(TWOFOLD_SOURCE_DIR "/demo/books-llama-8m/model.safetensors", 1 << 16, 0.003);
 }
 
 }  // namespace

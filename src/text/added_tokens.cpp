@@ -30,11 +30,11 @@ AddedToken parse_added_token(const Json& json, const std::string& where) {
 bool is_word_before(std::string_view text, std::size_t at) {
   if (at == 0) return false;
   std::size_t previous = previous_code_point(text, at);
-  return in_ranges(kWordRanges, next_code_point(text, previous));
+  return is_word_character(next_code_point(text, previous));
 }
 
 bool is_word_behind(std::string_view text, std::size_t at) {
-  return at < text.size() && in_ranges(kWordRanges, next_code_point(text, at));
+  return at < text.size() && is_word_character(next_code_point(text, at));
 }
 
 /// Start of the white space that ends at `at`, not before `limit`.
@@ -42,7 +42,7 @@ std::size_t skip_space_before(std::string_view text, std::size_t at, std::size_t
   while (at > limit) {
     const std::size_t begin = previous_code_point(text, at);
     std::size_t end = begin;
-    if (!in_ranges(kSpaceRanges, next_code_point(text, end))) break;
+    if (!is_white_space(next_code_point(text, end))) break;
     at = begin;
   }
   return std::max(at, limit);
@@ -51,7 +51,7 @@ std::size_t skip_space_before(std::string_view text, std::size_t at, std::size_t
 std::size_t skip_space_behind(std::string_view text, std::size_t at) {
   while (at < text.size()) {
     std::size_t end = at;
-    if (!in_ranges(kSpaceRanges, next_code_point(text, end))) break;
+    if (!is_white_space(next_code_point(text, end))) break;
     at = end;
   }
   return at;

@@ -1,5 +1,7 @@
 #include "text/unicode.h"
 
+#include <utf8proc.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
@@ -78,9 +80,39 @@ std::string replace_invalid_utf8(std::string_view text) {
   return result;
 }
 
-bool in_ranges(std::span<const CodePointRange> ranges, char32_t code_point) {
-  const auto it = std::ranges::lower_bound(ranges, code_point, {}, &CodePointRange::last);
-  return it != ranges.end() && it->first <= code_point;
+bool is_word_character(char32_t code_point) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO:
+    case UTF8PROC_CATEGORY_MN:
+    case UTF8PROC_CATEGORY_MC:
+    case UTF8PROC_CATEGORY_ME:
+    case UTF8PROC_CATEGORY_ND:
+    case UTF8PROC_CATEGORY_NL:
+    case UTF8PROC_CATEGORY_PC:
+      return true;
+    case UTF8PROC_CATEGORY_SO:  // the circled and squared Latin letters have the property Alphabetic
+      return (code_point >= 0x24b6 && code_point <= 0x24e9) ||
+             (code_point >= 0x1f130 && code_point <= 0x1f149) ||
+             (code_point >= 0x1f150 && code_point <= 0x1f169) ||
+             (code_point >= 0x1f170 && code_point <= 0x1f189);
+    default:
+      return code_point == 0x200c || code_point == 0x200d;  // the property Join_Control
+  }
+}
+
+bool is_white_space(char32_t code_point) {
+  switch (utf8proc_category(static_cast<utf8proc_int32_t>(code_point))) {
+    case UTF8PROC_CATEGORY_ZS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    default:
+      return (code_point >= 0x09 && code_point <= 0x0d) || code_point == 0x85;
+  }
 }
 
 }  // namespace twofold

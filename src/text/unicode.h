@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -48,15 +47,9 @@ inline std::size_t previous_code_point(std::string_view text, std::size_t at) {
   return at;
 }
 
-struct CodePointRange {
-  char32_t first = 0;
-  char32_t last = 0;  // included
-};
-
-/// What the reference's \w and \s match, ascending.
-extern const std::span<const CodePointRange> kWordRanges;
-extern const std::span<const CodePointRange> kSpaceRanges;
-
-bool in_ranges(std::span<const CodePointRange> ranges, char32_t code_point);
+/// What \w and \s match in Unicode regular expressions (UTS 18, annex C): letters, marks, digits, connectors
+/// and joiners; white space.
+bool is_word_character(char32_t code_point);
+bool is_white_space(char32_t code_point);
 
 }  // namespace twofold

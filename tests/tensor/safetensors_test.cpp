@@ -111,7 +111,7 @@ TEST(Safetensors, HostileHeadersAreErrorsThatNameTheField) {
       {R"("dtype":"F32","dtype":"F32","shape":[2],"data_offsets":[0,8])", "\"dtype\" appears twice"},
   };
   for (const auto& [fields, message] : cases) {
-    EXPECT_THAT(error_of([&] { parse(file_of(tensor(fields), 8)); }),
+    EXPECT_THAT(error_of([&fields = fields] { parse(file_of(tensor(fields), 8)); }),
                 AllOf(HasSubstr("m.safetensors: "), HasSubstr(message)))
         << fields;
   }
@@ -143,7 +143,7 @@ TEST(Safetensors, HostileStructuresAreErrors) {
        "begins at 2, expected 4"},
   };
   for (const auto& [header, message] : cases) {
-    EXPECT_THAT(error_of([&] { parse(file_of(header, 4)); }),
+    EXPECT_THAT(error_of([&header = header] { parse(file_of(header, 4)); }),
                 AllOf(HasSubstr("m.safetensors: "), HasSubstr(message)))
         << header;
   }

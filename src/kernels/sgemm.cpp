@@ -4,28 +4,48 @@
 
 #include <algorithm>
 #include <climits>
+#include <mutex>
 
 #include "base/error.h"
+#include "kernels/ops.h"
 
 namespace twofold {
 
+namespace {
+
+/// Makes OpenBLAS compute on its callers' threads and returns whether these must take turns: a build without
+/// threads hands out its buffers without a lock, and concurrent callers get one another's products.
+bool prepare_blas() {
+  openblas_set_num_threads(1);
+  return openblas_get_parallel() == OPENBLAS_SEQUENTIAL;
+}
+
+}  // namespace
+
 void sgemm(const float* x, std::size_t tokens, std::size_t cols, const float* w, std::size_t rows, float* y,
            std::size_t y_stride) {
-  static const bool one_thread = (openblas_set_num_threads(1), true);
-  static_cast<void>(one_thread);
+  if (tokens <= kFewRows || cols == 0) {
+    return ops().gemm_nt({.a = x,
+                          .a_stride = cols,
+                          .b = w,
+                          .b_stride = cols,
+                          .c = y,
+                          .c_stride = y_stride,
+                          .m = tokens,
+                          .n = rows,
+                          .k = cols});
+  }
+  if (rows == 0) return;
   if (std::max({tokens, cols, rows, y_stride}) > INT_MAX) {
     fail("sgemm: a matrix dimension is over {}", INT_MAX);
   }
-  const auto m = static_cast<int>(tokens);
-  const auto n = static_cast<int>(rows);
+  static const bool takes_turns = prepare_blas();
+  static std::mutex turn;
+  std::unique_lock lock(turn, std::defer_lock);
+  if (takes_turns) lock.lock();
   const auto k = static_cast<int>(cols);
-  if (m == 0 || n == 0) return;
-  if (m == 1 && k > 0) {
-    cblas_sgemv(CblasRowMajor, CblasNoTrans, n, k, 1.0F, w, std::max(k, 1), x, 1, 0.0F, y, 1);
-  } else {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1.0F, x, std::max(k, 1), w, std::max(k, 1),
-                0.0F, y, static_cast<int>(y_stride));
-  }
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(tokens), static_cast<int>(rows), k,
+              1.0F, x, k, w, k, 0.0F, y, static_cast<int>(y_stride));
 }
 
 }  // namespace twofold

@@ -1,7 +1,9 @@
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 
+#include "base/thread_pool.h"
 #include "kernels/all_ops.h"
 #include "kernels/sgemm.h"
 #include "kernels/test_data.h"
@@ -78,6 +80,46 @@ TEST(Gemm, EdgeShapes) {
   check({5, 0, 5}, random);
 }
 
+// What lets attention cut its work at will.
+TEST(Gemm, BlocksOfTheResultEqualTheWholeBitForBit) {
+  Random random(7);
+  constexpr std::size_t kM = 60;
+  constexpr std::size_t kN = 90;
+  constexpr std::size_t kK = 300;
+  const auto a = random_floats(kM * kK, random);
+  const auto b = random_floats(kN * kK, random);
+  for (const NamedOps& named : all_ops()) {
+    for (const bool transposed : {true, false}) {
+      const std::size_t b_stride = transposed ? kK : kN;
+      const auto multiply = [&](std::size_t row, std::size_t m, std::size_t column, std::size_t n, float* c) {
+        (transposed ? named.ops->gemm_nt
+                    : named.ops->gemm_nn)({.a = a.data() + row * kK,
+                                           .a_stride = kK,
+                                           .b = b.data() + column * (transposed ? kK : 1),
+                                           .b_stride = b_stride,
+                                           .c = c + row * kN + column,
+                                           .c_stride = kN,
+                                           .m = m,
+                                           .n = n,
+                                           .k = kK});
+      };
+      Exact<float> whole(kM * kN);
+      multiply(0, kM, 0, kN, whole.data());
+      for (const std::size_t row : {kFewRows + 1, std::size_t{30}}) {
+        for (const std::size_t column : {1, 17, 64}) {
+          Exact<float> parts(kM * kN);
+          multiply(0, row, 0, column, parts.data());
+          multiply(row, kM - row, 0, column, parts.data());
+          multiply(0, row, column, kN - column, parts.data());
+          multiply(row, kM - row, column, kN - column, parts.data());
+          EXPECT_TRUE(parts.values() == whole.values())
+              << named.name << (transposed ? " nt" : " nn") << ", cut at " << row << ", " << column;
+        }
+      }
+    }
+  }
+}
+
 TEST(Gemm, MoreThanOneBlockInEveryDimension) {
   Random random(3);
   check({30, 150, 600}, random);
@@ -119,39 +161,62 @@ TEST(Sgemm, MultipliesEachTokenByEachRow) {
   }
 }
 
-TEST(Sgemm, BlocksOfRowsEqualTheWholeBitForBit) {
-  Random random(5);
-  for (std::size_t tokens : {1, 3, 12, 13, 50}) {
-    const SgemmCase s(tokens, 300, 101, random);
-    const auto whole = s.whole();
-    for (std::size_t block : {1, 7, 32, 100}) {
-      Exact<float> y(tokens * s.rows);
-      for (std::size_t r = 0; r < s.rows; r += block) {
-        sgemm(s.x.data(), tokens, s.cols, s.w.data() + r * s.cols, std::min(block, s.rows - r), y.data() + r,
-              s.rows);
-      }
-      EXPECT_TRUE(y.values() == whole.values()) << tokens << " tokens, blocks of " << block;
-    }
+TEST(Sgemm, ShapesWithNothingInThem) {
+  const float one = 1.0F;
+  for (std::size_t tokens : {2, 40}) {
+    Exact<float> y(tokens * 3);
+    for (std::size_t i = 0; i < y.size(); ++i) y[i] = 7.0F;
+    sgemm(&one, tokens, 0, &one, 3, y.data(), 3);  // empty sums are zero
+    EXPECT_EQ(y.values(), std::vector<float>(tokens * 3));
+    sgemm(&one, tokens, 1, &one, 0, y.data(), 3);
+    sgemm(&one, 0, 1, &one, 1, y.data(), 3);
+    EXPECT_EQ(y.values(), std::vector<float>(tokens * 3));
   }
 }
 
-TEST(Sgemm, BlocksOfTokensEqualTheWholeBitForBit) {
+TEST(Sgemm, UpToFewRowsNeitherRowBlocksNorTokenBlocksChangeABit) {
   Random random(6);
-  const SgemmCase many(100, 300, 40, random);
-  const SgemmCase few(kFewRows, 300, 40, random);
-  for (std::size_t cut : {kFewRows + 1, std::size_t{50}, 99 - kFewRows}) {
-    Exact<float> y(many.tokens * many.rows);
-    sgemm(many.x.data(), cut, many.cols, many.w.data(), many.rows, y.data(), many.rows);
-    sgemm(many.x.data() + cut * many.cols, many.tokens - cut, many.cols, many.w.data(), many.rows,
-          y.data() + cut * many.rows, many.rows);
-    EXPECT_TRUE(y.values() == many.whole().values()) << "cut at " << cut;
+  const SgemmCase s(kFewRows, 300, 101, random);
+  const auto whole = s.whole();
+  for (std::size_t block : {1, 7, 100}) {
+    Exact<float> y(s.tokens * s.rows);
+    for (std::size_t r = 0; r < s.rows; r += block) {
+      sgemm(s.x.data(), s.tokens, s.cols, s.w.data() + r * s.cols, std::min(block, s.rows - r), y.data() + r,
+            s.rows);
+    }
+    EXPECT_TRUE(y.values() == whole.values()) << "blocks of " << block << " rows";
   }
-  Exact<float> y(few.tokens * few.rows);
-  for (std::size_t t = 0; t < few.tokens; ++t) {
-    sgemm(few.x.data() + t * few.cols, 1, few.cols, few.w.data(), few.rows, y.data() + t * few.rows,
-          few.rows);
+  Exact<float> y(s.tokens * s.rows);
+  for (std::size_t t = 0; t < s.tokens; ++t) {
+    sgemm(s.x.data() + t * s.cols, 1, s.cols, s.w.data(), s.rows, y.data() + t * s.rows, s.rows);
   }
-  EXPECT_TRUE(y.values() == few.whole().values());
+  EXPECT_TRUE(y.values() == whole.values()) << "token by token";
+}
+
+// A BLAS may share buffers between callers without a lock: OpenBLAS built for one thread does, and gives some
+// callers the product of another.
+TEST(Sgemm, ThreadsAtTheSameTimeEachGetTheirOwnProduct) {
+  Random random(5);
+  std::vector<SgemmCase> cases;
+  std::vector<std::vector<float>> expected;
+  for (std::size_t i = 0; i < 4; ++i) {
+    cases.emplace_back(24 + i, 24 + i, 24 + i, random);
+    expected.push_back(cases[i].whole().values());
+  }
+  constexpr int kRepeats = 100000;
+  std::atomic<int> wrong{0};
+  ThreadPool pool(4);
+  pool.run(cases.size(), [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const SgemmCase& s = cases[i];
+      std::vector<float> y(expected[i].size());
+      for (int repeat = 0; repeat < kRepeats; ++repeat) {
+        sgemm(s.x.data(), s.tokens, s.cols, s.w.data(), s.rows, y.data(), s.rows);
+        wrong += y != expected[i];
+      }
+    }
+  });
+  EXPECT_EQ(wrong, 0) << "of " << 4 * kRepeats << " products";
 }
 
 }  // namespace

@@ -15,7 +15,7 @@ namespace {
 
 std::string shape_text(const std::vector<std::int64_t>& shape) {
   std::string text;
-  for (const std::int64_t n : shape) text += (text.empty() ? "" : "x") + std::to_string(n);
+  for (const std::int64_t n : shape) text += fmt::format("{}{}", text.empty() ? "" : "x", n);
   return text.empty() ? "scalar" : text;
 }
 

@@ -37,7 +37,7 @@ std::vector<fs::path> companion_files(const fs::path& directory) {
 std::vector<std::string> tensor_names(const Model& model) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : model.checkpoint().tensors()) {
-    if (model.spec().tied_embeddings && name == "lm_head.weight") continue;
+    if (model.spec().tied_embeddings && name == "lm_head.weight" && name != model.spec().embedding) continue;
     names.push_back(name);
   }
   return names;

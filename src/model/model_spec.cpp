@@ -43,6 +43,13 @@ ModelSpec parse_model_spec(const Json& config, std::string_view where) {
   fail("{}: \"architectures\": expected one of {}, found {}", where, known, names.dump().substr(0, 100));
 }
 
+void resolve_tied_embeddings(ModelSpec& spec, const std::function<bool(const std::string&)>& stored) {
+  if (!spec.tied_embeddings || stored(spec.embedding)) return;
+  if (!stored("lm_head.weight")) return;
+  spec.head.name = "lm_head";
+  spec.embedding = spec.head.weight();
+}
+
 ModelSpec load_model_spec(const std::filesystem::path& directory) {
   std::error_code error;
   if (!std::filesystem::is_directory(directory, error))

@@ -3,6 +3,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -66,6 +67,10 @@ struct Architecture {
 /// Reads config.json (and the EOS ids of generation_config.json) of a model directory. Throws Error for a
 /// missing or unknown architecture, listing the known ones, and for any field out of range.
 ModelSpec load_model_spec(const std::filesystem::path& directory);
+
+/// Tied embeddings are stored once, under the embedding's name or the head's: makes both names the one that
+/// `stored` says is there.
+void resolve_tied_embeddings(ModelSpec& spec, const std::function<bool(const std::string&)>& stored);
 
 /// The parser behind it; `where` names the file.
 ModelSpec parse_model_spec(const Json& config, std::string_view where);

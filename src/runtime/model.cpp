@@ -35,6 +35,9 @@ Model::Model(const std::filesystem::path& directory, const Options& options)
     }
     checkpoint_ = std::make_unique<Checkpoint>(directory);
   }
+  resolve_tied_embeddings(spec_, [this](const std::string& name) {
+    return checkpoint().contains(name) || (container_ && container_->coded().contains(name));
+  });
   const CodedTensor* coded = find_coded(spec_.embedding, spec_.vocab_size, spec_.hidden_size);
   embedding_ =
       coded != nullptr

@@ -49,6 +49,18 @@ TEST(ModelSpec, TiedHeadIsTheEmbedding) {
   EXPECT_EQ(parse_model_spec(config, "c").head.weight(), "model.embed_tokens.weight");
 }
 
+TEST(ModelSpec, TiedEmbeddingsMayBeStoredUnderTheHeadsName) {
+  Json config = tiny_config();
+  config["tie_word_embeddings"] = true;
+  ModelSpec spec = parse_model_spec(config, "c");
+  resolve_tied_embeddings(spec, [](const std::string& name) { return name == "lm_head.weight"; });
+  EXPECT_EQ(spec.embedding, "lm_head.weight");
+  EXPECT_EQ(spec.head.weight(), "lm_head.weight");
+  spec = parse_model_spec(config, "c");
+  resolve_tied_embeddings(spec, [](const std::string&) { return true; });
+  EXPECT_EQ(spec.embedding, "model.embed_tokens.weight");
+}
+
 TEST(ModelSpec, HeadDimensionMayDifferFromHiddenOverHeads) {
   Json config = tiny_config();
   config["head_dim"] = 16;

@@ -146,6 +146,7 @@ std::vector<AlphaPoint> try_alphas(Model& model, const CalibrationText& text, co
   }
   measure_divergence(model, reference, candidates, recipe);
   std::vector<AlphaPoint> points;
+  points.reserve(candidates.size());
   for (const Candidate& candidate : candidates) {
     points.push_back({candidate.recipe.alpha, candidate.kl / static_cast<double>(text.tokens()),
                       candidate.weights > 0 ? candidate.bits / candidate.weights : 0});

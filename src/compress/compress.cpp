@@ -20,13 +20,13 @@ namespace {
 
 /// Files beside the weights that belong to the model: configuration, tokenizer, licence, chat template.
 std::vector<fs::path> companion_files(const fs::path& directory) {
-  static const std::set<std::string> kWeights = {".safetensors", ".bin", ".pt",      ".pth",
-                                                 ".gguf",        ".h5",  ".msgpack", ".onnx"};
+  static const std::set<std::string> weights = {".safetensors", ".bin", ".pt",      ".pth",
+                                                ".gguf",        ".h5",  ".msgpack", ".onnx"};
   std::vector<fs::path> files;
   for (const auto& entry : fs::directory_iterator(directory)) {
     const std::string name = entry.path().filename().string();
     if (!entry.is_regular_file() || name.starts_with(".") || name == "config.json") continue;
-    if (kWeights.contains(entry.path().extension().string()) || name.ends_with(".index.json")) continue;
+    if (weights.contains(entry.path().extension().string()) || name.ends_with(".index.json")) continue;
     files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());

@@ -62,7 +62,7 @@ class Model {
   void embed(std::span<const std::int32_t> tokens, float* hidden);
   /// A layer's weights; linears for which `replacement` gives a coded tensor use that, with `mode`.
   using Replacement = std::function<const CodedTensor*(const LinearSpec& linear)>;
-  LayerWeights load_layer(std::size_t layer, const Replacement& replacement = {},
+  LayerWeights load_layer(std::size_t index, const Replacement& replacement = {},
                           ActivationMode mode = ActivationMode::kPerToken) const;
   const LayerWeights& layer(std::size_t index) const { return layers_[index]; }
   /// Final norm and head: hidden [rows, hidden_size] to logits [rows, vocab]. `hidden` is overwritten.

@@ -276,6 +276,25 @@ TEST(ContainerWriter, StoresAMatrixOfOneValueWithEveryCodec) {
   }
 }
 
+TEST(ContainerWriter, ReservesRoomForTheHeaderOfALargeFile) {
+  const TempDirectory directory;
+  std::vector<std::string> names = {"large"};
+  for (int i = 0; i < 200; ++i) names.push_back(fmt::format("model.layers.{}.input_layernorm.weight", i));
+  ContainerWriter writer(directory / "out", names, UINT64_MAX);
+  ThreadPool pool(2);
+  const std::int64_t cols = 4096;
+  const std::int64_t rows = static_cast<std::int64_t>(SafetensorsWriter::kHeldBytes) / cols + 1;
+  const Weights weights = random_weights(rows * cols, 1);
+  writer.add_coded(parts_of("large", rows, cols), weights, find_codec("raw"), pool);
+  for (std::size_t i = 1; i < names.size(); ++i)
+    writer.add_plain(view_of(names[i], DType::kF32, {1, 1}, Bytes(4)));
+  writer.commit(Json::object(), Json::object());
+  const Container container(directory / "out");
+  EXPECT_EQ(decode(container.coded().at("large")), weights);
+  EXPECT_EQ(container.plain().size(), 200U);
+  EXPECT_NO_THROW(container.verify([](std::uint64_t) {}, &pool));
+}
+
 TEST(ContainerWriter, RefusesWhatCannotBeStored) {
   const TempDirectory directory;
   ContainerWriter writer(directory / "out", {"w", "x"}, UINT64_MAX);

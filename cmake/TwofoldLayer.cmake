@@ -7,7 +7,7 @@ set(TWOFOLD_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Werror=return-type $<$<C
 add_library(twofold_options INTERFACE)
 target_compile_options(twofold_options INTERFACE ${TWOFOLD_WARNINGS})
 target_include_directories(twofold_options INTERFACE
-  ${CMAKE_SOURCE_DIR}/src ${CMAKE_SOURCE_DIR}/include ${CMAKE_BINARY_DIR}/generated)
+  ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/generated)
 if(TWOFOLD_WERROR)
   target_compile_options(twofold_options INTERFACE -Werror)
 endif()

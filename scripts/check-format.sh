@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-mapfile -d '' files < <(find src include tests fuzz bench -name '*.h' -print0 -o -name '*.cpp' -print0)
+mapfile -d '' files < <(find src tests fuzz bench -name '*.h' -print0 -o -name '*.cpp' -print0)
 clang-format-14 --dry-run -Werror "${files[@]}"

@@ -36,7 +36,7 @@ for folder in src/*/; do
   done < <(grep -rnE '^#include "[a-z]+/' "$folder" || true)
 done
 
-if grep -rn --include='*.h' 'nlohmann/json.hpp' src include; then
+if grep -rn --include='*.h' 'nlohmann/json.hpp' src; then
   echo "check-layers.sh: include nlohmann/json.hpp only in .cpp files; headers use base/json.h" >&2
   bad=1
 fi

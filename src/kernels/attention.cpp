@@ -49,13 +49,15 @@ struct HeadState {
   /// Positions [begin, end), at most kKeyBlock.
   void add(const float* keys, const float* values, Size kv_stride, Size begin, Size end) {
     const Size first = begin > position ? (begin - position) * heads : 0;  // row that sees some of them
-    ops().gemm_nt({.a = queries + first * head_dim,
+    // Some more when few are left, so that gemm_nt sums in the same order for every block of the sequence.
+    const Size scored = std::min(first, rows - std::min(rows, kFewRows + 1));
+    ops().gemm_nt({.a = queries + scored * head_dim,
                    .a_stride = head_dim,
                    .b = keys + begin * kv_stride,
                    .b_stride = kv_stride,
-                   .c = scores + first * kKeyBlock,
+                   .c = scores + scored * kKeyBlock,
                    .c_stride = kKeyBlock,
-                   .m = rows - first,
+                   .m = rows - scored,
                    .n = end - begin,
                    .k = head_dim});
     for (Size row = first; row < rows; ++row) weigh(row, begin, end);

@@ -46,6 +46,7 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a write error, and unwinds
+  std::signal(SIGXFSZ, SIG_IGN);  // and so is a file-size limit
   twofold::catch_interrupts();
   try {
     return run(argc, argv);

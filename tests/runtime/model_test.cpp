@@ -39,7 +39,7 @@ void expect_close(std::span<const float> found, std::span<const float> expected,
 }
 
 // The fixtures hold what the reference implementation computes in FP32 on the same weights.
-class Reference : public ::testing::TestWithParam<std::pair<const char*, const char*>> {
+class Reference : public ::testing::TestWithParam<std::pair<std::string, std::string>> {
  protected:
   template <typename T>
   static std::vector<T> read(const SafetensorsFile& file, const std::string& name) {
@@ -80,12 +80,14 @@ TEST_P(Reference, PrefillAndCachedDecodeGiveTheReferenceLogits) {
 
 INSTANTIATE_TEST_SUITE_P(
     Models, Reference,
-    ::testing::Values(std::pair("demo/books-llama-8m",
-                                "tests/runtime/data/books-llama-8m.reference.safetensors"),
-                      std::pair("tests/runtime/data/tiny-tied-gqa-f32",
-                                "tests/runtime/data/tiny-tied-gqa-f32/reference.safetensors"),
-                      std::pair("tests/runtime/data/tiny-bias-sharded-f16",
-                                "tests/runtime/data/tiny-bias-sharded-f16/reference.safetensors")));
+    ::testing::Values(
+        std::pair<std::string, std::string>("demo/books-llama-8m",
+                                            "tests/runtime/data/books-llama-8m.reference.safetensors"),
+        std::pair<std::string, std::string>("tests/runtime/data/tiny-tied-gqa-f32",
+                                            "tests/runtime/data/tiny-tied-gqa-f32/reference.safetensors"),
+        std::pair<std::string, std::string>(
+            "tests/runtime/data/tiny-bias-sharded-f16",
+            "tests/runtime/data/tiny-bias-sharded-f16/reference.safetensors")));
 
 // Models with reference logits of an independent forward pass, where they are at hand.
 TEST(Model, SharedStoryModelsGiveTheirReferenceLogits) {

@@ -6,7 +6,7 @@
 
 #include "base/file.h"
 #include "expect_error.h"
-#include "temp_directory.h"
+#include "support/temp_directory.h"
 
 namespace twofold {
 namespace {

@@ -17,7 +17,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using testing::TemporaryDirectory;
+
 using testing::TinyModel;
 
 struct Outcome {
@@ -49,7 +49,7 @@ class Cli : public ::testing::Test {
 
   std::string path(const std::string& name) { return (directory_ / name).string(); }
 
-  TemporaryDirectory directory_;
+  TempDirectory directory_;
 };
 
 TEST_F(Cli, HelpAndVersion) {

@@ -17,7 +17,7 @@ namespace {
 
 using ::testing::AllOf;
 using ::testing::HasSubstr;
-using testing::TemporaryDirectory;
+
 using testing::TinyModel;
 
 class Compress : public ::testing::Test {
@@ -58,7 +58,7 @@ class Compress : public ::testing::Test {
     return model.forward({&sequence, 1}, Model::Logits::kAll);
   }
 
-  TemporaryDirectory directory_;
+  TempDirectory directory_;
 };
 
 TEST_F(Compress, ResultComputesNearlyWhatTheOriginalDoes) {

@@ -11,7 +11,6 @@
 namespace twofold {
 namespace {
 
-using testing::TemporaryDirectory;
 using testing::TinyModel;
 
 const auto kQuiet = [](std::int64_t, std::int64_t) {};
@@ -38,7 +37,7 @@ class Perplexity : public ::testing::Test {
                                    text_[static_cast<std::size_t>(target)]);
   }
 
-  TemporaryDirectory directory_;
+  TempDirectory directory_;
   std::vector<TokenId> text_;
 };
 

@@ -10,11 +10,10 @@
 namespace twofold {
 namespace {
 
-using testing::TemporaryDirectory;
 using testing::TinyModel;
 
 TEST(SizeReport, OriginalDirectory) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyModel tiny;
   tiny.dtype = DType::kBF16;
   tiny.write(directory / "scratch");
@@ -35,7 +34,7 @@ TEST(SizeReport, OriginalDirectory) {
 }
 
 TEST(SizeReport, EveryStoredByteIsCounted) {
-  const TemporaryDirectory directory;
+  const TempDirectory directory;
   TinyModel().write(directory / "model");
   CompressOptions options;
   options.source = directory / "model";

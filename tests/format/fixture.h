@@ -13,7 +13,7 @@
 #include "base/thread_pool.h"
 #include "expect_error.h"
 #include "format/container.h"
-#include "temp_directory.h"
+#include "support/temp_directory.h"
 
 namespace twofold {
 

@@ -79,7 +79,7 @@ TEST(ModelSpec, RopeThetaIsReadFromTheOldAndTheNewPlace) {
 }
 
 TEST(ModelSpec, EosOfGenerationConfigWins) {
-  const testing::TemporaryDirectory directory;
+  const TempDirectory directory;
   testing::TinyModel().write(directory / "m");
   std::ofstream(directory / "m" / "generation_config.json") << R"({"eos_token_id": [5, 7]})";
   EXPECT_THAT(load_model_spec(directory / "m").eos, ::testing::ElementsAre(5, 7));

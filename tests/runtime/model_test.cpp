@@ -13,7 +13,6 @@
 namespace twofold {
 namespace {
 
-using testing::TemporaryDirectory;
 using testing::TinyModel;
 
 std::vector<std::int32_t> some_tokens(std::size_t count, std::int64_t vocab, std::uint64_t seed = 9) {
@@ -125,7 +124,7 @@ class Tiny : public ::testing::Test {
     return "";
   }
 
-  TemporaryDirectory directory_;
+  TempDirectory directory_;
 };
 
 TEST_F(Tiny, ThreadsDoNotChangeTheResult) {

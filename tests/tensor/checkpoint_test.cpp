@@ -1,7 +1,7 @@
 #include "tensor/checkpoint.h"
 
 #include "expect_error.h"
-#include "temp_directory.h"
+#include "support/temp_directory.h"
 
 namespace twofold {
 namespace {

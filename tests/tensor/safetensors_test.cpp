@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "expect_error.h"
-#include "temp_directory.h"
+#include "support/temp_directory.h"
 
 namespace twofold {
 namespace {

@@ -4,7 +4,7 @@
 #include "base/hash.h"
 #include "base/random.h"
 #include "expect_error.h"
-#include "temp_directory.h"
+#include "support/temp_directory.h"
 #include "tensor/safetensors.h"
 
 namespace twofold {

@@ -6,7 +6,7 @@
 
 #include "base/random.h"
 #include "expect_error.h"
-#include "temp_directory.h"
+#include "support/temp_directory.h"
 #include "text/fixture.h"
 #include "text/unicode.h"
 

@@ -118,7 +118,7 @@ class ContainerWriter {
  public:
   /// `weight_names`: every tensor that will be added (bounds the header). `max_shard_bytes`: a new shard is
   /// begun when a tensor might pass it (a coded one might take as much as its INT8 weights).
-  ContainerWriter(const std::filesystem::path& destination, std::vector<std::string> weight_names,
+  ContainerWriter(const std::filesystem::path& destination, const std::vector<std::string>& weight_names,
                   std::uint64_t max_shard_bytes);
   ~ContainerWriter();
 

@@ -79,7 +79,7 @@ struct ContainerWriter::Impl {
   std::map<std::string, StoredFile> files;
 };
 
-ContainerWriter::ContainerWriter(const fs::path& destination, std::vector<std::string> weight_names,
+ContainerWriter::ContainerWriter(const fs::path& destination, const std::vector<std::string>& weight_names,
                                  std::uint64_t max_shard_bytes)
     : impl_(std::make_unique<Impl>(destination, max_shard_bytes)) {
   for (const std::string& name : weight_names) {

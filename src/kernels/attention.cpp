@@ -27,8 +27,8 @@ struct HeadState {
 
   static Size floats(Size rows, Size head_dim) { return rows * (2 * head_dim + kKeyBlock + 2); }
 
-  HeadState(Size tokens, Size heads_, Size head_dim_, Size position_, float* memory)
-      : rows(tokens * heads_), heads(heads_), head_dim(head_dim_), position(position_) {
+  HeadState(Size tokens, Size query_heads, Size width, Size first_position, float* memory)
+      : rows(tokens * query_heads), heads(query_heads), head_dim(width), position(first_position) {
     scores = memory;
     queries = scores + rows * kKeyBlock;
     mixed = queries + rows * head_dim;

@@ -20,7 +20,7 @@ class Vocab {
   /// From an object {piece: id}. `where` names it in errors.
   Vocab(const Json& object, const std::string& where);
 
-  std::optional<TokenId> find(std::string_view piece) const;
+  std::optional<TokenId> find(std::string_view text) const;
 
   /// nullptr where no piece has this id.
   const std::string* piece(TokenId id) const {

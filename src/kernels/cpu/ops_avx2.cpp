@@ -23,7 +23,7 @@ std::int32_t sum_of_lanes(__m256i v) {
 
 /// Sets all bits of the last n < 32 bytes.
 __m256i last_bytes(Size n) {
-  alignas(32) static const std::int8_t kMask[64] = {
+  alignas(32) static constexpr std::int8_t kMask[64] = {
       0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  0,
       0,  0,  0,  0,  0,  0,  0,  0,  0,  0,  -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
       -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1};

@@ -110,10 +110,10 @@ TEST(MatmulI8, WeightsAtTheLimitOfTheSmallOnes) {
 
 TEST(MatmulI8, TheLongestRowsOfExtremesDoNotOverflow) {
   constexpr std::size_t kMaxCols = 131072;
-  for (const int weight : {127, -127, 64, -64}) {
+  for (const int weight : {127, -127, 65, 64, -64}) {
     for (const int value : {127, -127}) {
       for (const Shape& s : {Shape{1, kMaxCols, 1}, Shape{5, kMaxCols, 3}, Shape{2, kMaxCols, 33}}) {
-        if (s.tokens > 3 && weight > 64) continue;  // the slow ones once
+        if (s.tokens > 3 && weight == 127) continue;  // the slow ones once
         Exact<std::int8_t> w(s.rows * s.cols);
         Exact<std::int8_t> x(size_of_x(s));
         for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<std::int8_t>(weight);

@@ -4,7 +4,7 @@ namespace twofold {
 
 namespace {
 
-constexpr StageKind<Decoder> kKinds[] = {
+constexpr StageKind<TextDecoder> kKinds[] = {
     {"ByteFallback", parse_byte_fallback_decoder}, {"Fuse", parse_fuse_decoder},
     {"Metaspace", parse_metaspace_decoder},        {"Replace", parse_replace_decoder},
     {"Sequence", parse_sequence_decoder},          {"Strip", parse_strip_decoder},
@@ -12,8 +12,8 @@ constexpr StageKind<Decoder> kKinds[] = {
 
 }  // namespace
 
-std::unique_ptr<Decoder> parse_decoder(const Json& json, const std::string& where) {
-  return parse_stage<Decoder>(kKinds, json, where);
+std::unique_ptr<TextDecoder> parse_decoder(const Json& json, const std::string& where) {
+  return parse_stage<TextDecoder>(kKinds, json, where);
 }
 
 }  // namespace twofold

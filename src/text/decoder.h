@@ -10,9 +10,9 @@
 namespace twofold {
 
 /// Turns the strings of tokens back into text.
-class Decoder {
+class TextDecoder {
  public:
-  virtual ~Decoder() = default;
+  virtual ~TextDecoder() = default;
 
   /// Rewrites the list of token strings; in the end their concatenation is the text.
   virtual void decode(std::vector<std::string>& tokens) const = 0;
@@ -27,14 +27,14 @@ class Decoder {
 };
 
 /// Parses the "decoder" of a tokenizer.json, or one of a Sequence. `where` names it in errors.
-std::unique_ptr<Decoder> parse_decoder(const Json& json, const std::string& where);
+std::unique_ptr<TextDecoder> parse_decoder(const Json& json, const std::string& where);
 
 // One per file decoder_*.cpp.
-std::unique_ptr<Decoder> parse_byte_fallback_decoder(const Json& json, const std::string& where);
-std::unique_ptr<Decoder> parse_fuse_decoder(const Json& json, const std::string& where);
-std::unique_ptr<Decoder> parse_metaspace_decoder(const Json& json, const std::string& where);
-std::unique_ptr<Decoder> parse_replace_decoder(const Json& json, const std::string& where);
-std::unique_ptr<Decoder> parse_sequence_decoder(const Json& json, const std::string& where);
-std::unique_ptr<Decoder> parse_strip_decoder(const Json& json, const std::string& where);
+std::unique_ptr<TextDecoder> parse_byte_fallback_decoder(const Json& json, const std::string& where);
+std::unique_ptr<TextDecoder> parse_fuse_decoder(const Json& json, const std::string& where);
+std::unique_ptr<TextDecoder> parse_metaspace_decoder(const Json& json, const std::string& where);
+std::unique_ptr<TextDecoder> parse_replace_decoder(const Json& json, const std::string& where);
+std::unique_ptr<TextDecoder> parse_sequence_decoder(const Json& json, const std::string& where);
+std::unique_ptr<TextDecoder> parse_strip_decoder(const Json& json, const std::string& where);
 
 }  // namespace twofold

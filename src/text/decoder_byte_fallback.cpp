@@ -9,7 +9,7 @@ namespace twofold {
 namespace {
 
 /// Tokens like <0x0A> become bytes. A run of them that is not UTF-8 becomes one U+FFFD per byte.
-class ByteFallbackDecoder : public Decoder {
+class ByteFallbackDecoder : public TextDecoder {
  public:
   void decode(std::vector<std::string>& tokens) const override {
     std::vector<std::string> result;
@@ -45,7 +45,7 @@ class ByteFallbackDecoder : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> parse_byte_fallback_decoder(const Json& /*json*/, const std::string& /*where*/) {
+std::unique_ptr<TextDecoder> parse_byte_fallback_decoder(const Json& /*json*/, const std::string& /*where*/) {
   return std::make_unique<ByteFallbackDecoder>();
 }
 

@@ -5,7 +5,7 @@ namespace twofold {
 namespace {
 
 /// Joins all tokens, so that the steps behind it see the whole text.
-class FuseDecoder : public Decoder {
+class FuseDecoder : public TextDecoder {
  public:
   void decode(std::vector<std::string>& tokens) const override {
     std::string text;
@@ -21,7 +21,7 @@ class FuseDecoder : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> parse_fuse_decoder(const Json& /*json*/, const std::string& /*where*/) {
+std::unique_ptr<TextDecoder> parse_fuse_decoder(const Json& /*json*/, const std::string& /*where*/) {
   return std::make_unique<FuseDecoder>();
 }
 

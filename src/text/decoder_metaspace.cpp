@@ -8,7 +8,7 @@ namespace {
 
 /// The character that stands for a space becomes one, or nothing in the first token where encoding may have
 /// put it there.
-class MetaspaceDecoder : public Decoder {
+class MetaspaceDecoder : public TextDecoder {
  public:
   explicit MetaspaceDecoder(Metaspace options) : options_(std::move(options)) {}
 
@@ -32,7 +32,7 @@ class MetaspaceDecoder : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> parse_metaspace_decoder(const Json& json, const std::string& where) {
+std::unique_ptr<TextDecoder> parse_metaspace_decoder(const Json& json, const std::string& where) {
   return std::make_unique<MetaspaceDecoder>(parse_metaspace(json, where));
 }
 

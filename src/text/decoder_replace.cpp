@@ -5,7 +5,7 @@ namespace twofold {
 
 namespace {
 
-class ReplaceDecoder : public Decoder {
+class ReplaceDecoder : public TextDecoder {
  public:
   ReplaceDecoder(std::string pattern, std::string content)
       : pattern_(std::move(pattern)), content_(std::move(content)) {}
@@ -27,7 +27,7 @@ class ReplaceDecoder : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> parse_replace_decoder(const Json& json, const std::string& where) {
+std::unique_ptr<TextDecoder> parse_replace_decoder(const Json& json, const std::string& where) {
   return std::make_unique<ReplaceDecoder>(json_string_pattern(json, "pattern", where),
                                           json_string(json, "content", where));
 }

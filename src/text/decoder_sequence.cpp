@@ -7,9 +7,9 @@ namespace twofold {
 namespace {
 
 /// Several decoders, one after the other.
-class SequenceDecoder : public Decoder {
+class SequenceDecoder : public TextDecoder {
  public:
-  explicit SequenceDecoder(std::vector<std::unique_ptr<Decoder>> steps) : steps_(std::move(steps)) {}
+  explicit SequenceDecoder(std::vector<std::unique_ptr<TextDecoder>> steps) : steps_(std::move(steps)) {}
 
   void decode(std::vector<std::string>& tokens) const override {
     for (const auto& step : steps_) step->decode(tokens);
@@ -26,13 +26,13 @@ class SequenceDecoder : public Decoder {
   }
 
  private:
-  std::vector<std::unique_ptr<Decoder>> steps_;
+  std::vector<std::unique_ptr<TextDecoder>> steps_;
 };
 
 }  // namespace
 
-std::unique_ptr<Decoder> parse_sequence_decoder(const Json& json, const std::string& where) {
-  std::vector<std::unique_ptr<Decoder>> steps;
+std::unique_ptr<TextDecoder> parse_sequence_decoder(const Json& json, const std::string& where) {
+  std::vector<std::unique_ptr<TextDecoder>> steps;
   for (const Json& step : json_array(json, "decoders", where)) {
     steps.push_back(parse_decoder(step, join_path(where, "decoders", steps.size())));
   }

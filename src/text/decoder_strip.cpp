@@ -7,7 +7,7 @@ namespace twofold {
 namespace {
 
 /// Takes up to `start` copies of a character off the front of each string and up to `stop` off its end.
-class StripDecoder : public Decoder {
+class StripDecoder : public TextDecoder {
  public:
   StripDecoder(std::string character, std::int64_t start, std::int64_t stop)
       : character_(std::move(character)), start_(start), stop_(stop) {}
@@ -43,7 +43,7 @@ class StripDecoder : public Decoder {
 
 }  // namespace
 
-std::unique_ptr<Decoder> parse_strip_decoder(const Json& json, const std::string& where) {
+std::unique_ptr<TextDecoder> parse_strip_decoder(const Json& json, const std::string& where) {
   return std::make_unique<StripDecoder>(json_character(json, "content", where),
                                         json_int(json, "start", where, 0, INT32_MAX),
                                         json_int(json, "stop", where, 0, INT32_MAX));

@@ -4,14 +4,14 @@ namespace twofold {
 
 namespace {
 
-constexpr StageKind<Model> kKinds[] = {
+constexpr StageKind<TokenizerModel> kKinds[] = {
     {"BPE", parse_bpe_model},
 };
 
 }  // namespace
 
-std::unique_ptr<Model> parse_model(const Json& json, const std::string& where) {
-  return parse_stage<Model>(kKinds, json, where);
+std::unique_ptr<TokenizerModel> parse_model(const Json& json, const std::string& where) {
+  return parse_stage<TokenizerModel>(kKinds, json, where);
 }
 
 }  // namespace twofold

@@ -13,10 +13,10 @@
 namespace twofold {
 
 /// Turns the pieces of normalized text into ids.
-class Model {
+class TokenizerModel {
  public:
-  explicit Model(Vocab vocab) : vocab_(std::move(vocab)) {}
-  virtual ~Model() = default;
+  explicit TokenizerModel(Vocab vocab) : vocab_(std::move(vocab)) {}
+  virtual ~TokenizerModel() = default;
 
   const Vocab& vocab() const { return vocab_; }
 
@@ -30,9 +30,9 @@ class Model {
 };
 
 /// Parses the "model" of a tokenizer.json. `where` names it in errors.
-std::unique_ptr<Model> parse_model(const Json& json, const std::string& where);
+std::unique_ptr<TokenizerModel> parse_model(const Json& json, const std::string& where);
 
 // One per file model_*.cpp.
-std::unique_ptr<Model> parse_bpe_model(const Json& json, const std::string& where);
+std::unique_ptr<TokenizerModel> parse_bpe_model(const Json& json, const std::string& where);
 
 }  // namespace twofold

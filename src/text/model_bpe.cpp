@@ -24,7 +24,7 @@ struct BpeOptions {
 };
 
 /// Byte-pair encoding over characters.
-class BpeModel : public Model {
+class BpeModel : public TokenizerModel {
  public:
   BpeModel(Vocab vocab, const std::vector<BpeMerge>& merges, const BpeOptions& options);
 
@@ -77,7 +77,7 @@ std::array<TokenId, kCount> ids_of(const Vocab& vocab, PieceOf piece_of) {
 }
 
 BpeModel::BpeModel(Vocab vocab, const std::vector<BpeMerge>& merges, const BpeOptions& options)
-    : Model(std::move(vocab)),
+    : TokenizerModel(std::move(vocab)),
       options_(options),
       ascii_ids_(
           ids_of<128>(this->vocab(), [](std::size_t i) { return std::string(1, static_cast<char>(i)); })),
@@ -168,7 +168,7 @@ bool BpeModel::append_byte_tokens(std::string_view character, std::vector<TokenI
 
 }  // namespace
 
-std::unique_ptr<Model> parse_bpe_model(const Json& json, const std::string& where) {
+std::unique_ptr<TokenizerModel> parse_bpe_model(const Json& json, const std::string& where) {
   require_unused(json, "continuing_subword_prefix", where);
   require_unused(json, "end_of_word_suffix", where);
   if (json_double(json, "dropout", where, 0, 1, 0.0) != 0) {

@@ -25,8 +25,8 @@ inline constexpr double kMaxGrowth = 256;
 struct TokenizerStages {
   std::unique_ptr<Normalizer> normalizer;
   std::unique_ptr<PreTokenizer> pre_tokenizer;
-  std::unique_ptr<Model> model;  // never null
-  std::unique_ptr<Decoder> decoder;
+  std::unique_ptr<TokenizerModel> model;  // never null
+  std::unique_ptr<TextDecoder> decoder;
   std::unique_ptr<AddedTokens> added;  // never null
   PromptTemplate prompt;
   std::optional<TokenId> bos;

@@ -10,7 +10,8 @@ WERROR ?= OFF
 FUZZ_SECONDS ?= 20
 PREFIX ?= /usr/local
 
-configure = cmake --preset $(1) -DTWOFOLD_TESTS=$(2) -DTWOFOLD_WERROR=$(WERROR) --log-level=WARNING > /dev/null
+# Preset; ON to build tests and benchmarks too.
+configure = cmake --preset $(1) -DTWOFOLD_TESTS=$(2) -DTWOFOLD_BENCH=$(2) -DTWOFOLD_WERROR=$(WERROR) --log-level=WARNING > /dev/null
 build = cmake --build build/$(1) -j $(JOBS)
 
 .PHONY: help demo build test lint sanitize fuzz bench install clean emulate-avx512 deps-%
@@ -48,13 +49,18 @@ fuzz: deps-build deps-test deps-clang ## Run each fuzz target for FUZZ_SECONDS (
 	@$(call build,sanitize) --target fuzzers
 	@scripts/fuzz.sh build/sanitize/fuzz $(FUZZ_SECONDS) $(JOBS)
 
-bench: build ## Measure this machine and the codecs
-	@build/release/twofold bench
+bench: deps-build deps-test ## Measure the codecs on the demo model, and the kernels
+	@$(call configure,release,ON)
+	@$(call build,release) --target twofold kernels_bench
+	@build/release/twofold bench codecs -m demo/books-llama-8m
+	@build/release/bench/kernels_bench
 
 install: build ## Install the program under PREFIX (/usr/local)
 	@cmake --install build/release --prefix $(PREFIX)
 
-emulate-avx512: ## Run the AVX-512 code paths on an emulated CPU (slow)
+emulate-avx512: deps-build deps-test ## Run the tests of the AVX-512 code on an emulated CPU (slow)
+	@$(call configure,release,ON)
+	@$(call build,release) --target test_codec test_kernels
 	@scripts/emulate-avx512.sh
 
 clean: ## Remove everything that was built

@@ -14,7 +14,7 @@ PREFIX ?= /usr/local
 configure = cmake --preset $(1) -DTWOFOLD_TESTS=$(2) -DTWOFOLD_BENCH=$(2) -DTWOFOLD_WERROR=$(WERROR) --log-level=WARNING > /dev/null
 build = cmake --build build/$(1) -j $(JOBS)
 
-.PHONY: help demo build test lint sanitize fuzz bench install clean emulate-avx512 deps-%
+.PHONY: help demo build test lint sanitize fuzz bench install clean emulate-avx512
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile

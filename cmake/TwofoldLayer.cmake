@@ -1,5 +1,5 @@
-# One static library per folder of src/. Files that end in _avx2.cpp or _avx512.cpp are compiled for that
-# instruction set and reached only through run-time dispatch.
+# One static library per folder of src/. Files that end in _avx2.cpp, _avx2vnni.cpp, _avx512.cpp, _neon.cpp or
+# _neondot.cpp are compiled for that instruction set and reached only through run-time dispatch.
 
 # -Wrestrict is wrong about std::string in GCC 12 (its bug 105651).
 set(TWOFOLD_WARNINGS -Wall -Wextra -Wpedantic -Wshadow -Werror=return-type $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
@@ -23,14 +23,23 @@ if(TWOFOLD_SANITIZE)
 endif()
 
 set(TWOFOLD_X86 FALSE)
+set(TWOFOLD_ARM FALSE)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(TWOFOLD_X86 TRUE)
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
+  set(TWOFOLD_ARM TRUE)
 endif()
+set(TWOFOLD_AVX2_OPTIONS -mavx2 -mfma -mbmi2 -mf16c -mpopcnt)
+set(TWOFOLD_AVX512_OPTIONS ${TWOFOLD_AVX2_OPTIONS}
+  -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vbmi2 -mavx512vnni)
 
 function(twofold_layer name)
   file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp ${CMAKE_SOURCE_DIR}/src/${name}/cpu/*.cpp)
   if(NOT TWOFOLD_X86)
-    list(FILTER sources EXCLUDE REGEX "_avx(2|512)\\.cpp$")
+    list(FILTER sources EXCLUDE REGEX "_avx(2|2vnni|512)\\.cpp$")
+  endif()
+  if(NOT TWOFOLD_ARM)
+    list(FILTER sources EXCLUDE REGEX "_neon(dot)?\\.cpp$")
   endif()
   if(NOT sources)
     add_library(twofold_${name} INTERFACE)
@@ -41,10 +50,13 @@ function(twofold_layer name)
   target_link_libraries(twofold_${name} PUBLIC twofold_options ${ARGN})
   foreach(source IN LISTS sources)
     if(source MATCHES "_avx2\\.cpp$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-mavx2;-mfma;-mbmi2;-mf16c;-mpopcnt")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${TWOFOLD_AVX2_OPTIONS}")
+    elseif(source MATCHES "_avx2vnni\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${TWOFOLD_AVX2_OPTIONS};-mavxvnni")
     elseif(source MATCHES "_avx512\\.cpp$")
-      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS
-        "-mavx2;-mfma;-mbmi2;-mf16c;-mpopcnt;-mavx512f;-mavx512bw;-mavx512dq;-mavx512vl;-mavx512vbmi;-mavx512vbmi2;-mavx512vnni")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${TWOFOLD_AVX512_OPTIONS}")
+    elseif(source MATCHES "_neondot\\.cpp$")
+      set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "-march=armv8.2-a+dotprod")
     endif()
   endforeach()
 endfunction()

@@ -88,9 +88,8 @@ inline std::optional<std::vector<std::int8_t>> decode_all(const Codec& codec,
   }
   const auto result = decode(*decoder, coded, count);
   if (codec.name() != std::string_view("ans")) return result;
-  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
-    if (isa <= detected_isa())
-      check(decode(*make_ans_decoder(table, ans_lanes(isa)), coded, count) == result);
+  for (const Isa isa : available_isas()) {
+    check(decode(*make_ans_decoder(table, ans_lanes(isa)), coded, count) == result);
   }
   return result;
 }

@@ -322,7 +322,7 @@ class AnsCodec : public Codec {
 AnsLanesFunction ans_lanes([[maybe_unused]] Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx512) return ans_lanes_avx512;
-  if (isa == Isa::kAvx2) return ans_lanes_avx2;
+  if (isa == Isa::kAvx2 || isa == Isa::kAvx2Vnni) return ans_lanes_avx2;
 #endif
   return ans_lanes_scalar;
 }

@@ -2,26 +2,16 @@
 
 namespace twofold {
 
-namespace {
-
-const Ops& choose_ops() {
+const Ops& ops_for([[maybe_unused]] Isa isa) {
 #if defined(__x86_64__)
-  switch (active_isa()) {
-    case Isa::kAvx512:
-      return avx512_ops();
-    case Isa::kAvx2:
-      return avx2_ops();
-    case Isa::kScalar:
-      break;
-  }
+  if (isa == Isa::kAvx512) return avx512_ops();
+  if (isa == Isa::kAvx2 || isa == Isa::kAvx2Vnni) return avx2_ops();
 #endif
   return scalar_ops();
 }
 
-}  // namespace
-
 const Ops& ops() {
-  static const Ops& chosen = choose_ops();
+  static const Ops& chosen = ops_for(active_isa());
   return chosen;
 }
 

@@ -79,6 +79,9 @@ const Ops& scalar_ops();
 const Ops& avx2_ops();    // x86-64 only
 const Ops& avx512_ops();  // x86-64 only
 
+/// The table for a set that this CPU runs.
+const Ops& ops_for(Isa isa);
+
 /// The table for active_isa().
 const Ops& ops();
 

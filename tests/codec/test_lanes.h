@@ -23,9 +23,7 @@ struct NamedLanes {
 /// Every inner loop that this machine can run, the scalar one first.
 inline std::vector<NamedLanes> all_lanes() {
   std::vector<NamedLanes> all;
-  for (Isa isa : {Isa::kScalar, Isa::kAvx2, Isa::kAvx512}) {
-    if (isa <= detected_isa()) all.push_back({std::string(isa_name(isa)), ans_lanes(isa)});
-  }
+  for (const Isa isa : available_isas()) all.push_back({std::string(isa_name(isa)), ans_lanes(isa)});
   all.push_back({"avx512 emulated", ans_lanes_avx512_emulated});
   return all;
 }

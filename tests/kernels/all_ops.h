@@ -16,11 +16,8 @@ struct NamedOps {
 
 /// Every table this CPU can run, the scalar one first.
 inline std::vector<NamedOps> all_ops() {
-  std::vector<NamedOps> all{{"scalar", &scalar_ops()}};
-#if defined(__x86_64__)
-  if (detected_isa() >= Isa::kAvx2) all.push_back({"avx2", &avx2_ops()});
-  if (detected_isa() >= Isa::kAvx512) all.push_back({"avx512", &avx512_ops()});
-#endif
+  std::vector<NamedOps> all;
+  for (const Isa isa : available_isas()) all.push_back({std::string(isa_name(isa)), &ops_for(isa)});
   all.push_back({"avx512, emulated", &avx512_ops_emulated()});
   return all;
 }

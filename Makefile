@@ -9,12 +9,17 @@ WERROR ?= OFF
 # How long `make fuzz` runs each target, in seconds.
 FUZZ_SECONDS ?= 20
 PREFIX ?= /usr/local
+# Layers that `make test-arm64` tests, codec and kernels among them. The emulated CPU is some 10 times slower than
+# this one, and the tests of cli start programs themselves.
+ARM64_LAYERS ?= base tensor text codec format kernels model runtime compress eval
 
 # Preset; ON to build tests and benchmarks too.
 configure = cmake --preset $(1) -DTWOFOLD_TESTS=$(2) -DTWOFOLD_BENCH=$(2) -DTWOFOLD_WERROR=$(WERROR) --log-level=WARNING > /dev/null
 build = cmake --build build/$(1) -j $(JOBS)
+# CPU that QEMU shows, layers: `max` has every extension, `cortex-a53` none.
+test_arm64 = QEMU_CPU=$(1) ctest --test-dir build/arm64 -j $(JOBS) -L "^($$(echo $(2) | tr ' ' '|'))$$" --output-on-failure --no-tests=error
 
-.PHONY: help demo build test lint sanitize fuzz bench install clean emulate-avx512
+.PHONY: help demo build test test-arm64 lint sanitize fuzz bench install clean emulate-avx512
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -32,6 +37,12 @@ test: deps-build deps-test ## Build everything and run all tests
 	@$(call configure,release,ON)
 	@$(call build,release)
 	@ctest --test-dir build/release -j $(JOBS) --output-on-failure --no-tests=error
+
+test-arm64: deps-build deps-test deps-arm64 ## Build for 64-bit ARM and run the tests on emulated CPUs
+	@$(call configure,arm64,ON)
+	@$(call build,arm64) --target $(ARM64_LAYERS:%=test_%)
+	@$(call test_arm64,max,$(ARM64_LAYERS))
+	@$(call test_arm64,cortex-a53,codec kernels)
 
 lint: deps-build deps-test deps-clang ## Check format, layering and clang-tidy
 	@scripts/check-format.sh

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs the Debian packages of the named sections of debian-packages.txt. Does nothing, and needs neither
-# network nor root, when they are all there.
+# Installs the Debian packages of the named sections of debian-packages.txt, and allows the architecture of those
+# named PACKAGE:ARCHITECTURE. Does nothing, and needs neither network nor root, when they are all there.
 #   install-deps.sh [--list FILE] SECTION...
 set -euo pipefail
 
@@ -42,8 +42,14 @@ fi
 echo "Installing ${#missing[@]} Debian packages: ${missing[*]}"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
+for package in "${missing[@]}"; do
+  architecture=${package#*:}
+  [ "$architecture" != "$package" ] || continue
+  { dpkg --print-architecture; dpkg --print-foreign-architectures; } | grep -qx "$architecture" ||
+    "${as_root[@]}" dpkg --add-architecture "$architecture"
+done
 apt() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq "$@" < /dev/null >> "$log" 2>&1; }
-# The package lists may be missing or old: then the first attempt fails.
+# The package lists may be missing, old or without a new architecture: then the first attempt fails.
 if ! apt install -y --no-install-recommends "${missing[@]}"; then
   if ! { apt update && apt install -y --no-install-recommends "${missing[@]}"; }; then
     cat "$log" >&2

@@ -12,7 +12,7 @@
 
 namespace twofold {
 
-/// ans_lanes_avx512 computed by SIMDe, see extra.cmake.
+/// ans_lanes_avx512 computed by SIMDe, see extra.cmake; x86-64 only.
 void ans_lanes_avx512_emulated(const std::uint32_t* table, std::uint32_t* states, AnsCursor& cursor);
 
 struct NamedLanes {
@@ -24,7 +24,9 @@ struct NamedLanes {
 inline std::vector<NamedLanes> all_lanes() {
   std::vector<NamedLanes> all;
   for (const Isa isa : available_isas()) all.push_back({std::string(isa_name(isa)), ans_lanes(isa)});
+#if defined(__x86_64__)
   all.push_back({"avx512 emulated", ans_lanes_avx512_emulated});
+#endif
   return all;
 }
 

@@ -25,6 +25,14 @@ AlignedVector<std::int8_t> random_bytes(std::size_t n, int magnitude) {
   return x;
 }
 
+/// Random activations as matmul_i8 reads them.
+AlignedVector<std::int8_t> packed_tokens(std::size_t tokens, std::size_t cols) {
+  const auto x = random_bytes(tokens * cols, 127);
+  AlignedVector<std::int8_t> packed(packed_i8_size(tokens, cols));
+  ops().pack_i8(x.data(), cols, cols, tokens, 0, tokens, packed.data());
+  return packed;
+}
+
 AlignedVector<float> random_floats(std::size_t n) {
   Random random(n);
   AlignedVector<float> x(n);
@@ -61,11 +69,11 @@ void gemv_i8(benchmark::State& state) {
   const auto cols = static_cast<std::size_t>(state.range(0));
   const std::size_t chunk = kChunkRows * cols;
   const AlignedVector<std::int8_t> w = random_bytes(kBeyondCache / chunk * chunk, 127);
-  const AlignedVector<std::int8_t> x = random_bytes(cols, 127);
+  const AlignedVector<std::int8_t> x = packed_tokens(1, cols);
   AlignedVector<std::int32_t> out(kChunkRows);
   for (auto _ : state) {
     for (std::size_t i = 0; i < w.size(); i += chunk) {
-      ops().matmul_i8(w.data() + i, kChunkRows, cols, x.data(), 1, cols, out.data(), kChunkRows);
+      ops().matmul_i8(w.data() + i, kChunkRows, cols, x.data(), 1, out.data(), kChunkRows);
     }
     benchmark::DoNotOptimize(out.data());
   }
@@ -78,10 +86,10 @@ void matmul_i8(benchmark::State& state) {
   const auto tokens = static_cast<std::size_t>(state.range(0));
   const auto cols = static_cast<std::size_t>(state.range(1));
   const auto w = random_bytes(kChunkRows * cols, static_cast<int>(state.range(2)));
-  const auto x = random_bytes(tokens * cols, 127);
+  const auto x = packed_tokens(tokens, cols);
   AlignedVector<std::int32_t> out(tokens * kChunkRows);
   for (auto _ : state) {
-    ops().matmul_i8(w.data(), kChunkRows, cols, x.data(), tokens, cols, out.data(), kChunkRows);
+    ops().matmul_i8(w.data(), kChunkRows, cols, x.data(), tokens, out.data(), kChunkRows);
     benchmark::DoNotOptimize(out.data());
   }
   set_rates(state, 0, 2.0 * static_cast<double>(tokens * cols * kChunkRows));

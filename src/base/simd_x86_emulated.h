@@ -81,6 +81,10 @@ V expand(std::uint64_t mask, const V& a) {
 
 }  // namespace twofold::emulated
 
+inline __m256i _mm256_dpbusd_avx_epi32(__m256i sum, __m256i a, __m256i b) {
+  return simde_mm256_dpbusd_epi32(sum, a, b);
+}
+
 inline __m512i _mm512_cvtepu8_epi16(__m256i a) {
   return twofold::emulated::convert<std::uint8_t, std::int16_t, __m512i>(a);
 }

@@ -5,7 +5,8 @@ namespace twofold {
 const Ops& ops_for([[maybe_unused]] Isa isa) {
 #if defined(__x86_64__)
   if (isa == Isa::kAvx512) return avx512_ops();
-  if (isa == Isa::kAvx2 || isa == Isa::kAvx2Vnni) return avx2_ops();
+  if (isa == Isa::kAvx2Vnni) return avx2vnni_ops();
+  if (isa == Isa::kAvx2) return avx2_ops();
 #endif
   return scalar_ops();
 }

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/aligned.h"
 #include "base/cpu.h"
 
 namespace twofold {
@@ -10,6 +11,14 @@ namespace twofold {
 /// Up to this many rows of a, gemm_nt takes dot products; above it packs b first, which pays only when it is
 /// used often.
 inline constexpr std::size_t kFewRows = 12;
+
+/// Tokens are packed for matmul_i8 in groups of this many.
+inline constexpr std::size_t kPackedTokens = 16;
+
+/// Bytes that pack_i8 fills, or fewer; they begin on a cache line when speed matters.
+constexpr std::size_t packed_i8_size(std::size_t tokens, std::size_t cols) {
+  return tokens * (align_up(cols) + kAlignment);
+}
 
 /// Matrices of one float product. None overlaps another; c is [m, n].
 struct Gemm {
@@ -69,15 +78,22 @@ struct Ops {
   /// the same integers. NaN gives 0.
   void (*quantize)(const float* x, const float* inv_scale, float inv_step, std::size_t n, std::int8_t* q);
 
-  /// out[t * out_stride + r] = sum over c of w[r * cols + c] * x[t * x_stride + c], exact in 32 bits.
-  /// No weight and no activation is -128. cols <= 131072, so that no sum can overflow.
-  void (*matmul_i8)(const std::int8_t* w, std::size_t rows, std::size_t cols, const std::int8_t* x,
-                    std::size_t tokens, std::size_t x_stride, std::int32_t* out, std::size_t out_stride);
+  /// Puts the tokens [begin, end) of x [tokens, cols] into the order in which this set's matmul_i8 reads
+  /// them; begin is a multiple of kPackedTokens, and so is end unless it is `tokens`. No activation is -128.
+  /// `packed`, of packed_i8_size(tokens, cols) bytes, is that of the whole batch.
+  void (*pack_i8)(const std::int8_t* x, std::size_t x_stride, std::size_t cols, std::size_t tokens,
+                  std::size_t begin, std::size_t end, std::int8_t* packed);
+
+  /// out[t * out_stride + r] = sum over c of w[r * cols + c] * x[t][c], exact in 32 bits, for tokens that
+  /// pack_i8 of the same set packed. No weight is -128. cols <= 131072, so that no sum can overflow.
+  void (*matmul_i8)(const std::int8_t* w, std::size_t rows, std::size_t cols, const std::int8_t* packed,
+                    std::size_t tokens, std::int32_t* out, std::size_t out_stride);
 };
 
 const Ops& scalar_ops();
-const Ops& avx2_ops();    // x86-64 only
-const Ops& avx512_ops();  // x86-64 only
+const Ops& avx2_ops();      // x86-64 only
+const Ops& avx2vnni_ops();  // x86-64 only
+const Ops& avx512_ops();    // x86-64 only
 
 /// The table for a set that this CPU runs.
 const Ops& ops_for(Isa isa);

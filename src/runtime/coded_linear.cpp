@@ -65,7 +65,10 @@ class CodedLinear final : public Linear {
     input.stride = align_up(cols);
     input.q.resize(n * input.stride);
     input.steps.resize(n);
-    const auto quantize_tokens = [&](std::size_t begin, std::size_t end, int) {
+    input.packed.resize(packed_i8_size(n, cols));
+    const auto quantize_groups = [&](std::size_t first_group, std::size_t last_group, int) {
+      const std::size_t begin = first_group * kPackedTokens;
+      const std::size_t end = std::min(n, last_group * kPackedTokens);
       for (std::size_t t = begin; t < end; ++t) {
         float step = weight_.activation_step;
         if (mode_ == ActivationMode::kPerToken) step = ops().abs_max(x + t * cols, inverse, cols) / 127.0F;
@@ -73,12 +76,14 @@ class CodedLinear final : public Linear {
         ops().quantize(x + t * cols, inverse, step > 0 ? 1.0F / step : 0.0F, cols,
                        input.q.data() + t * input.stride);
       }
+      ops().pack_i8(input.q.data(), input.stride, cols, n, begin, end, input.packed.data());
     };
+    const std::size_t groups = (n + kPackedTokens - 1) / kPackedTokens;
     constexpr std::size_t kWorthSharing = 1 << 16;  // elements
     if (n * cols < kWorthSharing) {
-      quantize_tokens(0, n, 0);
+      quantize_groups(0, groups, 0);
     } else {
-      pool.run(n, quantize_tokens);
+      pool.run(groups, quantize_groups);
     }
   }
 
@@ -98,7 +103,7 @@ class CodedLinear final : public Linear {
       return;
     }
     std::int32_t* sums = scratch(worker.sums, n * rows);
-    ops().matmul_i8(w, rows, cols, input.q.data(), n, input.stride, sums, rows);
+    ops().matmul_i8(w, rows, cols, input.packed.data(), n, sums, rows);
     finish(y, y_stride, first, rows, n, [&](std::size_t t, std::size_t r) {
       return static_cast<float>(sums[t * rows + r]) * input.steps[t];
     });

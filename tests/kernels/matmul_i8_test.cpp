@@ -36,13 +36,23 @@ std::size_t size_of_x(const Shape& s) {
   return s.tokens == 0 ? 0 : (s.tokens - 1) * (s.cols + s.extra_stride) + s.cols;
 }
 
+/// Packs in two parts where there is more than one group of tokens, as threads would.
+void multiply(const Ops& ops, const Shape& s, const Exact<std::int8_t>& w, const Exact<std::int8_t>& x,
+              Exact<std::int32_t>& out, std::size_t out_stride) {
+  Exact<std::int8_t> packed(packed_i8_size(s.tokens, s.cols));
+  const std::size_t cut = std::min(s.tokens, kPackedTokens);
+  const std::size_t stride = s.cols + s.extra_stride;
+  ops.pack_i8(x.data(), stride, s.cols, s.tokens, cut, s.tokens, packed.data());
+  ops.pack_i8(x.data(), stride, s.cols, s.tokens, 0, cut, packed.data());
+  ops.matmul_i8(w.data(), s.rows, s.cols, packed.data(), s.tokens, out.data(), out_stride);
+}
+
 void expect_equal_everywhere(const Shape& s, const Exact<std::int8_t>& w, const Exact<std::int8_t>& x) {
   const std::vector<std::int32_t> expected = reference(s, w, x);
   for (const NamedOps& named : all_ops()) {
     Exact<std::int32_t> out(expected.size());
     for (std::size_t i = 0; i < out.size(); ++i) out[i] = kUntouched;
-    named.ops->matmul_i8(w.data(), s.rows, s.cols, x.data(), s.tokens, s.cols + s.extra_stride, out.data(),
-                         s.rows + s.extra_stride);
+    multiply(*named.ops, s, w, x, out, s.rows + s.extra_stride);
     EXPECT_TRUE(out.values() == expected)
         << named.name << ": " << s.rows << " rows, " << s.cols << " columns, " << s.tokens
         << " tokens, stride + " << s.extra_stride;
@@ -121,7 +131,7 @@ TEST(MatmulI8, TheLongestRowsOfExtremesDoNotOverflow) {
         const std::int32_t sum = weight * value * static_cast<std::int32_t>(kMaxCols);
         for (const NamedOps& named : all_ops()) {
           Exact<std::int32_t> out(s.rows * s.tokens);
-          named.ops->matmul_i8(w.data(), s.rows, s.cols, x.data(), s.tokens, s.cols, out.data(), s.rows);
+          multiply(*named.ops, s, w, x, out, s.rows);
           EXPECT_THAT(out.values(), testing::Each(sum)) << named.name;
         }
       }

@@ -1,5 +1,6 @@
 #include <cmath>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 
 #include "kernels/cpu/gemm_kernels.h"
@@ -91,14 +92,21 @@ std::int32_t dot_i8(const std::int8_t* a, const std::int8_t* b, Size n) {
   return sum;
 }
 
-void matmul_i8(const std::int8_t* w, Size rows, Size cols, const std::int8_t* x, Size tokens, Size x_stride,
+/// As they are, without gaps.
+void pack_i8(const std::int8_t* x, Size x_stride, Size cols, Size, Size begin, Size end,
+             std::int8_t* packed) {
+  for (Size t = begin; t < end && cols > 0; ++t) std::memcpy(packed + t * cols, x + t * x_stride, cols);
+}
+
+void matmul_i8(const std::int8_t* w, Size rows, Size cols, const std::int8_t* packed, Size tokens,
                std::int32_t* out, Size out_stride) {
   constexpr Size kRows = 16;  // of w, read again for every token while they are in the cache
   for (Size begin = 0; begin < rows; begin += kRows) {
     const Size end = rows - begin < kRows ? rows : begin + kRows;
     for (Size t = 0; t < tokens; ++t) {
-      for (Size r = begin; r < end; ++r)
-        out[t * out_stride + r] = dot_i8(w + r * cols, x + t * x_stride, cols);
+      for (Size r = begin; r < end; ++r) {
+        out[t * out_stride + r] = dot_i8(w + r * cols, packed + t * cols, cols);
+      }
     }
   }
 }
@@ -122,6 +130,7 @@ const Ops& scalar_ops() {
       .f16_to_float = convert_f16,
       .abs_max = abs_max,
       .quantize = quantize,
+      .pack_i8 = pack_i8,
       .matmul_i8 = matmul_i8,
   };
   return table;

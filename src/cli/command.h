@@ -10,6 +10,7 @@ void add_run_command(CLI::App& app);
 void add_eval_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_verify_command(CLI::App& app);
+void add_synth_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 
 }  // namespace twofold

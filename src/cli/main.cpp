@@ -27,6 +27,7 @@ int run(int argc, char** argv) {
   twofold::add_eval_command(app);
   twofold::add_inspect_command(app);
   twofold::add_verify_command(app);
+  twofold::add_synth_command(app);
   twofold::add_bench_command(app);
   try {
     app.parse(argc, argv);

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/json.h"
@@ -131,6 +132,8 @@ class ContainerWriter {
   void add_plain(const TensorView& tensor);
   /// Copies a file (tokenizer.json ...) as it is.
   void copy_file(const std::filesystem::path& source);
+  /// Writes a file made here instead of copied.
+  void add_file(const std::string& name, std::string_view contents);
 
   /// Writes config.json: `config` with quantization_config = `recipe` + quant_method, version, tool version
   /// and the list of files with their sizes and checksums; then the index when there are several shards;

@@ -66,7 +66,7 @@ struct ContainerWriter::Impl {
   }
 
   /// Writes a file of the container's own and records it.
-  void write(const std::string& name, const std::string& text) {
+  void write(const std::string& name, std::string_view text) {
     write_file(staged.path() / name, text);
     files[name] = {text.size(), xxh3(as_bytes(text))};
   }
@@ -112,6 +112,13 @@ void ContainerWriter::copy_file(const fs::path& source) {
   copy.write(file.bytes());
   copy.close();
   impl_->files[name] = {file.bytes().size(), xxh3(file.bytes())};
+}
+
+void ContainerWriter::add_file(const std::string& name, std::string_view contents) {
+  if (!is_plain_file_name(name) || is_reserved_file_name(name) || impl_->files.contains(name)) {
+    fail("file {}: the name is reserved or used already", json_quote(name));
+  }
+  impl_->write(name, contents);
 }
 
 void ContainerWriter::commit(Json config, Json recipe) {

@@ -57,7 +57,8 @@ void print_json(const std::vector<CodecFigures>& figures) {
 void add_bench_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CLI::App* bench = app.add_subcommand("bench", "Measure speed on this machine");
-  bench->require_subcommand(1);
+  bench->require_subcommand(0, 1);
+  add_model_bench(*bench);
   CLI::App* command =
       bench->add_subcommand("codecs", "Ratio and speed of every codec on a model's INT8 weights");
   command->add_option("-m,--model", flags->model, "Model directory, original or Twofold")->required();

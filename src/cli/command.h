@@ -13,4 +13,7 @@ void add_verify_command(CLI::App& app);
 void add_synth_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
 
+/// What `bench` does without a subcommand of its own.
+void add_model_bench(CLI::App& bench);
+
 }  // namespace twofold

@@ -1,6 +1,7 @@
 #include "runtime/linear.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 
@@ -28,6 +29,7 @@ std::string_view activation_mode_name(ActivationMode mode) {
 
 void multiply_group(std::span<const Linear* const> linears, const float* x, std::int64_t tokens,
                     std::span<float* const> y, Workspace& workspace) {
+  const auto start = std::chrono::steady_clock::now();
   constexpr std::size_t kMaxGroup = 8;
   if (linears.size() > kMaxGroup) fail("multiply_group: at most {} layers can share an input", kMaxGroup);
   LinearInput inputs[kMaxGroup];
@@ -49,6 +51,7 @@ void multiply_group(std::span<const Linear* const> linears, const float* x, std:
                       y[member], static_cast<std::size_t>(linear.rows()), workspace.worker(worker));
     }
   });
+  workspace.linear_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 }  // namespace twofold

@@ -23,6 +23,8 @@ class Workspace {
   ThreadPool& pool() { return pool_; }
   Worker& worker(int index) { return workers_[static_cast<std::size_t>(index)]; }
 
+  double linear_seconds = 0;  // spent in linear layers so far: what `bench` tells from the rest
+
  private:
   ThreadPool pool_;
   std::vector<Worker> workers_;

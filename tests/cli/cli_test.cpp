@@ -54,7 +54,7 @@ class Cli : public ::testing::Test {
 
 TEST_F(Cli, HelpAndVersion) {
   for (const char* command :
-       {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "bench", "bench codecs"}) {
+       {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "synth", "bench", "bench codecs"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_THAT(outcome.out, HasSubstr("--help")) << command;
@@ -80,6 +80,19 @@ TEST_F(Cli, UsageErrorsExitWithTwo) {
                                 "verify",
                                 "bench",
                                 "bench codecs",
+                                "bench -m x codecs",
+                                "bench -m x -b 0",
+                                "bench -m x -p=-1",
+                                "bench -m x --repetitions 0",
+                                "synth",
+                                "synth --like llama-2-7b",
+                                "synth --like llama-9 a",
+                                "synth --like llama-2-7b --layers 0 a",
+                                "synth --like llama-2-7b --entropy 9 a",
+                                "synth --like llama-2-7b --recipe-like best a",
+                                "synth --like llama-2-7b --codec zip a",
+                                "synth --like llama-2-7b --dtype f64 a",
+                                "synth --like llama-2-7b --dtype bf16 --codec ans a",
                                 "compress a b --alpha high",
                                 "compress a b --alpha 1.5",
                                 "compress a b --sparsity 1",
@@ -110,6 +123,10 @@ TEST_F(Cli, MissingThingsAreOneLineAndExitWithOne) {
   expect_error("compress " + kDemo + " " + path("no/out"), 1,
                AllOf(HasSubstr("no such directory"), one_line));
   expect_error("eval ppl -m " + kDemo + " -f /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  expect_error("bench -m /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  expect_error("bench -m " + kDemo + " -p 257", 1, AllOf(HasSubstr("256"), one_line));
+  expect_error("synth --like /nonexistent.json " + path("out"), 1,
+               AllOf(HasSubstr("/nonexistent.json"), one_line));
   expect_error("bench codecs -m /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
   EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
   EXPECT_FALSE(std::filesystem::exists(directory_ / "out.partial"));
@@ -245,6 +262,53 @@ TEST_F(Cli, BenchCodecsPrintsEveryCodecAndTheBound) {
     for (const char* codec : {"raw", "ans", "zstd", "lz4", "snappy", "deflate", "entropy"})
       EXPECT_THAT(outcome.out, HasSubstr(codec));
   }
+}
+
+TEST_F(Cli, SyntheticModelRunsAndIsTheSameForASeed) {
+  TinyModel tiny;
+  tiny.hidden = 128;
+  tiny.intermediate = 384;
+  tiny.vocab = 512;
+  std::ofstream(path("config.json")) << tiny.config().dump();
+  const std::string command = "synth --like " + path("config.json") + " --layers 1 ";
+  Outcome outcome = run(command + "--recipe-like channel --entropy 3.5 --codec raw --json " + path("a"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto report = nlohmann::json::parse(outcome.out);
+  EXPECT_NEAR(report.at("linear_entropy").get<double>(), 3.5, 0.03);
+  EXPECT_EQ(report.at("stored_bytes"), directory_bytes(directory_ / "a"));
+  EXPECT_EQ(run("verify " + path("a")).code, 0);
+  outcome = run("run -m " + path("a") + " -p 'Hello' -n 5 --ignore-eos");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, ::testing::StartsWith("Hello"));
+
+  ASSERT_EQ(run(command + "--recipe-like channel --entropy 3.5 --codec raw -t 1 " + path("b")).code, 0);
+  EXPECT_EQ(read_file(directory_ / "a/model.safetensors"), read_file(directory_ / "b/model.safetensors"));
+
+  outcome = run(command + "--dtype bf16 " + path("original"));
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(run("run -m " + path("original") + " -p x -n 2").code, 0);
+  EXPECT_EQ(run("compress " + path("original") + " " + path("small") + " --calibration-tokens 64").code, 0);
+  expect_error(command + path("a"), 1, HasSubstr("already exists"));
+}
+
+TEST_F(Cli, BenchMeasuresPassesOfAModel) {
+  const std::string command = "bench -m " + kDemo + " -p 16 -n 4 -b 1,3 --repetitions 2 -t 1 ";
+  Outcome outcome = run(command);
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_THAT(outcome.out, AllOf(HasSubstr("prefill"), HasSubstr("decode"), HasSubstr("peak RSS")));
+  outcome = run(command + "--json");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json.at("threads"), 1);
+  EXPECT_EQ(json.at("prefill").at("tokens"), 16);
+  EXPECT_GT(json.at("prefill").at("tokens_per_second").get<double>(), 0);
+  ASSERT_EQ(json.at("decode").size(), 2U);
+  EXPECT_EQ(json.at("decode")[1].at("sequences"), 3);
+  EXPECT_EQ(json.at("decode")[1].at("tokens_per_second_each").size(), 2U);
+  EXPECT_GT(json.at("weight_bytes_per_pass").get<double>(), 14e6);  // BF16 without the embedding
+  EXPECT_TRUE(nlohmann::json::parse(run("bench -m " + kDemo + " -p 0 -n 1 --repetitions 1 --json").out)
+                  .at("prefill")
+                  .is_null());
 }
 
 }  // namespace

@@ -379,6 +379,9 @@ TEST(ContainerWriter, CopiesFilesButNotOverItsOwn) {
         << name;
   }
   EXPECT_THAT(error_of([&] { writer.copy_file(sources / "absent"); }), HasSubstr("cannot open"));
+  for (const char* name : {"config.json", "model.safetensors", "vocab.txt", "../x", ""}) {
+    EXPECT_THAT(error_of([&] { writer.add_file(name, "text"); }), HasSubstr("reserved or used")) << name;
+  }
 }
 
 /// Many small tensors are where a format's own cost shows.

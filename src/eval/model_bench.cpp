@@ -1,0 +1,146 @@
+#include "eval/model_bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "runtime/generate.h"
+
+namespace twofold {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::vector<std::int32_t> random_tokens(const ModelSpec& spec, std::int64_t count) {
+  Random random(0);
+  std::vector<std::int32_t> tokens(static_cast<std::size_t>(count));
+  for (std::int32_t& token : tokens) {
+    token = static_cast<std::int32_t>(random.below(static_cast<std::uint64_t>(spec.vocab_size)));
+  }
+  return tokens;
+}
+
+void check(const ModelSpec& spec, const ModelBenchOptions& options) {
+  const auto in_range = [](const char* what, std::int64_t value, std::int64_t least, std::int64_t most) {
+    if (value < least || value > most) fail("{}: expected {} to {}, found {}", what, least, most, value);
+  };
+  in_range("tokens of the prompt", options.prompt, 0, spec.max_positions);
+  in_range("tokens to generate", options.generate, 0, spec.max_positions);
+  in_range("repetitions", options.repetitions, 1, 1000);
+  for (const std::int64_t sequences : options.sequences) in_range("sequences", sequences, 1, 4096);
+}
+
+/// Calls `pass`, which returns its seconds, as often as asked, and sees how much of them goes to linear
+/// layers.
+template <typename Pass>
+Throughput measure(Model& model, std::int64_t tokens, std::int64_t sequences, int repetitions,
+                   const Pass& pass) {
+  Throughput result{tokens, sequences, {}, 0};
+  double total = 0;
+  const double linear_before = model.workspace().linear_seconds;
+  for (int i = 0; i < repetitions; ++i) {
+    const double seconds = pass();
+    total += seconds;
+    result.tokens_per_second.push_back(static_cast<double>(tokens * sequences) / seconds);
+  }
+  result.linear_share = (model.workspace().linear_seconds - linear_before) / total;
+  return result;
+}
+
+double time_prefill(Model& model, const std::vector<std::int32_t>& tokens) {
+  KvCache cache(model.spec());
+  cache.reserve(model.spec(), static_cast<std::int64_t>(tokens.size()));
+  const auto start = Clock::now();
+  prefill(model, cache, tokens);
+  return seconds_since(start);
+}
+
+/// All sequences take their next token in one pass.
+double time_decode(Model& model, std::span<const std::int32_t> tokens, std::int64_t sequences) {
+  std::vector<KvCache> caches(static_cast<std::size_t>(sequences), KvCache(model.spec()));
+  for (KvCache& cache : caches) cache.reserve(model.spec(), static_cast<std::int64_t>(tokens.size()));
+  std::vector<Sequence> batch(caches.size());
+  const auto start = Clock::now();
+  for (std::size_t t = 0; t < tokens.size(); ++t) {
+    check_interrupt();
+    for (std::size_t s = 0; s < batch.size(); ++s) {
+      batch[s] = {&caches[s], {&tokens[(t + s) % tokens.size()], 1}};  // each sequence a text of its own
+    }
+    model.forward(batch, Model::Logits::kLast);
+  }
+  return seconds_since(start);
+}
+
+/// Stored bytes of a weight, coded or not.
+std::uint64_t stored_bytes(const Model& model, const std::string& name) {
+  if (model.compressed()) {
+    const auto it = model.container()->coded().find(name);
+    if (it != model.container()->coded().end()) return it->second.stored_bytes;
+  }
+  return model.checkpoint().at(name).bytes.size();
+}
+
+}  // namespace
+
+double Throughput::median() const {
+  std::vector<double> sorted = tokens_per_second;
+  std::sort(sorted.begin(), sorted.end());
+  const std::size_t n = sorted.size();
+  return (sorted[(n - 1) / 2] + sorted[n / 2]) / 2;
+}
+
+double Throughput::deviation() const {
+  const auto n = static_cast<double>(tokens_per_second.size());
+  if (n < 2) return 0;
+  double mean = 0;
+  for (const double value : tokens_per_second) mean += value / n;
+  double squares = 0;
+  for (const double value : tokens_per_second) squares += (value - mean) * (value - mean);
+  return std::sqrt(squares / (n - 1));
+}
+
+std::uint64_t weight_bytes_per_pass(const Model& model) {
+  const ModelSpec& spec = model.spec();
+  std::uint64_t bytes = stored_bytes(model, spec.head.weight()) + stored_bytes(model, spec.final_norm);
+  for (const LayerSpec& layer : spec.layers) {
+    bytes += stored_bytes(model, layer.input_norm) + stored_bytes(model, layer.post_attention_norm);
+    for (const LinearSpec* linear : layer.linears()) {
+      bytes += stored_bytes(model, linear->weight());
+      if (linear->bias) bytes += stored_bytes(model, linear->name + ".bias");
+    }
+  }
+  return bytes;
+}
+
+ModelBench bench_model(Model& model, const ModelBenchOptions& options) {
+  check(model.spec(), options);
+  ModelBench result;
+  if (options.prompt > 0) {
+    const auto tokens = random_tokens(model.spec(), options.prompt);
+    time_prefill(model, tokens);  // brings weights and buffers into memory
+    result.prefill.push_back(
+        measure(model, options.prompt, 1, options.repetitions, [&] { return time_prefill(model, tokens); }));
+  }
+  if (options.generate > 0) {
+    const auto tokens = random_tokens(model.spec(), options.generate);
+    for (const std::int64_t sequences : options.sequences) {
+      time_decode(model, std::span(tokens).first(1), sequences);
+      result.decode.push_back(measure(model, options.generate, sequences, options.repetitions,
+                                      [&] { return time_decode(model, tokens, sequences); }));
+    }
+  }
+  result.weight_bytes_per_pass = weight_bytes_per_pass(model);
+  result.peak_rss_bytes = peak_rss_bytes();
+  return result;
+}
+
+}  // namespace twofold

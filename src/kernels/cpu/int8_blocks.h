@@ -1,6 +1,6 @@
 #pragma once
 
-// How the INT8 products of all x86 sets go through the caches. Tokens are packed by groups of kTokenGroup,
+// How the INT8 products of all vector sets go through the caches. Tokens are packed by groups of kTokenGroup,
 // the last group having what is left, so that a tile reads one stream of activations: for every step of
 // kBytes columns one vector of each token of the group. When cols is no multiple of kBytes, the first step
 // has the rest: its vectors begin at column 0 but count only up to the rest, and the other steps follow from
@@ -15,10 +15,21 @@
 namespace twofold {
 namespace {
 
-// GCC keeps arrays of sums in memory when it unrolls the loops over them late.
-#define TWOFOLD_UNROLL _Pragma("GCC unroll 16")
+#define TWOFOLD_INLINE [[gnu::always_inline]]
+#define TWOFOLD_INLINE_LAMBDA __attribute__((always_inline))
+
+/// visit.operator()<i>() for every i < n. A loop would do, but GCC keeps arrays of sums in memory when their
+/// indexes become constants late.
+template <std::size_t N, std::size_t I = 0, typename Visit>
+TWOFOLD_INLINE inline void unroll(const Visit& visit) {
+  if constexpr (I < N) {
+    visit.template operator()<I>();
+    unroll<N, I + 1>(visit);
+  }
+}
 
 constexpr std::size_t kTokenGroup = 4;
+constexpr std::size_t kAhead = 2048;   // bytes of a row to ask for: prefetchers do not cross pages
 constexpr std::size_t kRowBlock = 64;  // their weights of a block of columns stay in L2
 static_assert(kPackedTokens % kTokenGroup == 0);
 
@@ -63,12 +74,11 @@ struct Int8Layout {
   }
 };
 
-/// Kernel: kBytes per vector, kRows per tile, and
+/// Kernel: kBytes per vector, rows_of_tile(tokens), and
 ///   rows_begin(product, begin, end): called before the tiles of these rows;
-///   tile<Rows, Tokens>(product, columns, row, token): Rows x Tokens sums, added to `out` but for the first
-///     columns;
-///   streams<Tokens>() and stream<Rows, Tokens>(product, columns, row, distance): the same for so many rows,
-///     `distance` apart, and token 0, without rows_begin;
+///   tile<Rows, Tokens>(product, columns, row, distance, token): Rows x Tokens sums, for rows `distance`
+///   apart,
+///     added to `out` but for the first columns;
 ///   pack(from, to, sum), pack_part(from, count, to, sum): one vector of activations, of which the first
 ///     `count` count, and what the group keeps of each token's sum.
 template <typename Kernel>
@@ -77,55 +87,47 @@ struct Int8Blocks {
   using Layout = Int8Layout<Kernel::kBytes>;
   static constexpr Size kColumnBlock = 4096;  // so that a group of tokens stays in L1
 
-  /// Rows of the tile at `row`: two twos rather than a full tile and a one, which uses registers badly.
-  static constexpr Size rows_of_tile(Size row, Size end) {
-    const Size left = end - row;
-    if (left < Kernel::kRows) return left;
-    return left == Kernel::kRows + 1 && Kernel::kRows > 2 ? 2 : Kernel::kRows;
-  }
-
+  /// The rows in flight are far apart, each the head of a long stream of its own: four streams read a third
+  /// faster than one, four neighbouring rows half as fast, because prefetchers follow addresses that rise
+  /// steadily.
   template <Size Rows, Size Tokens>
-  static void tile(Kernel& kernel, const Int8Product& p, const Int8Columns& columns, Size row, Size token,
-                   Size rows, Size tokens) {
-    if constexpr (Tokens > 1) {
-      if (tokens < Tokens) return tile<Rows, Tokens - 1>(kernel, p, columns, row, token, rows, tokens);
-    }
+  static void tiles(const Kernel& kernel, const Int8Product& p, const Int8Columns& columns, Size begin,
+                    Size end, Size token) {
+    Size distance = (end - begin) / Rows;
+    if (Rows > 2 && distance > 0 && (end - begin) % Rows == 1) --distance;  // one row uses registers badly
+    for (Size row = begin; row < begin + distance; ++row)
+      kernel.template tile<Rows, Tokens>(p, columns, row, distance, token);
     if constexpr (Rows > 1) {
-      if (rows < Rows) return tile<Rows - 1, Tokens>(kernel, p, columns, row, token, rows, tokens);
+      const Size rest = begin + Rows * distance;
+      if (rest < end) tiles<Rows - 1, Tokens>(kernel, p, columns, rest, end, token);
     }
-    kernel.template tile<Rows, Tokens>(p, columns, row, token);
   }
 
-  static void many_tokens(const Int8Product& p) {
+  template <Size Tokens>
+  static void token_group(const Kernel& kernel, const Int8Product& p, const Int8Columns& columns, Size begin,
+                          Size end, Size token) {
+    if constexpr (Tokens > 1) {
+      if (p.tokens - token < Tokens) return token_group<Tokens - 1>(kernel, p, columns, begin, end, token);
+    }
+    tiles<Kernel::rows_of_tile(Tokens), Tokens>(kernel, p, columns, begin, end, token);
+  }
+
+  static void multiply(const Int8Product& p) {
+    if (p.cols < Kernel::kBytes) return short_rows(p);
+    multiply_rows(p);
+  }
+
+  static void multiply_rows(const Int8Product& p) {
     Kernel kernel;
     for (Size begin = 0; begin < p.rows; begin += kRowBlock) {
       const Size end = p.rows - begin < kRowBlock ? p.rows : begin + kRowBlock;
       kernel.rows_begin(p, begin, end);
-      Layout(p.cols).for_each_block(kColumnBlock, [&](const Int8Columns& columns) {
-        for (Size token = 0; token < p.tokens; token += kTokenGroup) {
-          const Size tokens = Layout::group_size(p.tokens, token);
-          Size rows = 0;
-          for (Size row = begin; row < end; row += rows) {
-            rows = rows_of_tile(row, end);
-            tile<Kernel::kRows, kTokenGroup>(kernel, p, columns, row, token, rows, tokens);
-          }
-        }
-      });
+      Layout(p.cols).for_each_block(p.tokens <= kTokenGroup ? 4 * kColumnBlock : kColumnBlock,
+                                    [&](const Int8Columns& columns) {
+                                      for (Size token = 0; token < p.tokens; token += kTokenGroup)
+                                        token_group<kTokenGroup>(kernel, p, columns, begin, end, token);
+                                    });
     }
-  }
-
-  /// Bound by memory. The rows in flight are far apart, each the head of a long stream of its own: four
-  /// streams read a third faster than one, four neighbouring rows half as fast, because prefetchers follow
-  /// addresses that rise steadily.
-  template <Size Tokens>
-  static void few_tokens(const Int8Product& p) {
-    constexpr Size kStreams = Kernel::template streams<Tokens>();
-    Layout(p.cols).for_each_block(p.cols, [&](const Int8Columns& columns) {
-      const Size rows = p.rows / kStreams;
-      for (Size row = 0; row < rows; ++row) Kernel::template stream<kStreams, Tokens>(p, columns, row, rows);
-      for (Size row = rows * kStreams; row < p.rows; ++row)
-        Kernel::template stream<1, Tokens>(p, columns, row, 1);
-    });
   }
 
   /// Rows shorter than a vector, each copied to where a vector can be read.
@@ -133,23 +135,7 @@ struct Int8Blocks {
     for (Size row = 0; row < p.rows; ++row) {
       alignas(64) std::int8_t bytes[Kernel::kBytes] = {};
       for (Size c = 0; c < p.cols; ++c) bytes[c] = p.w[row * p.cols + c];
-      many_tokens({bytes, p.packed, p.out + row, 1, p.cols, p.tokens, p.out_stride});
-    }
-  }
-
-  static void multiply(const Int8Product& p) {
-    if (p.cols < Kernel::kBytes && p.rows > 0) return short_rows(p);
-    switch (p.tokens) {
-      case 0:
-        return;
-      case 1:
-        return few_tokens<1>(p);
-      case 2:
-        return few_tokens<2>(p);
-      case 3:
-        return few_tokens<3>(p);
-      default:
-        return many_tokens(p);
+      multiply_rows({bytes, p.packed, p.out + row, 1, p.cols, p.tokens, p.out_stride});
     }
   }
 

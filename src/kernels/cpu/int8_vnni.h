@@ -13,7 +13,8 @@ struct VnniInt8 {
   using Reg = typename V::Reg;
   using Size = std::size_t;
   static constexpr Size kBytes = V::kBytes;
-  static constexpr Size kRows = V::kRows;
+
+  static constexpr Size rows_of_tile(Size tokens) { return tokens < 3 ? 4 : V::kRows; }
 
   struct Sum {
     void store(std::int8_t*) const {}
@@ -31,23 +32,27 @@ struct VnniInt8 {
   /// Rows x Tokens sums for rows that are `distance` apart; offsets[r] is taken off with the first columns.
   /// Not inlined, because among the variables of its callers it runs short of registers.
   template <Size Rows, Size Tokens>
-  [[gnu::noinline]] static void tile(const Int8Product& p, const Int8Columns& columns, Size row,
-                                     Size distance, Size token, const std::uint32_t* offsets) {
+  [[gnu::noinline]] static void accumulate(const Int8Product& p, const Int8Columns& columns, Size row,
+                                           Size distance, Size token) {
     constexpr Size kStep = Tokens * kBytes;
     const Size row_stride = distance * p.cols;
     const std::int8_t* w = p.w + row * p.cols;
     const std::int8_t* x =
         p.packed + Int8Layout<kBytes>::group_offset(token, p.cols) + columns.first_step * kStep;
     Reg sums[Rows * Tokens];
-    TWOFOLD_UNROLL for (Size i = 0; i < Rows * Tokens; ++i) sums[i] = V::zero();
-    const auto add_products = [&]() __attribute__((always_inline)) {
+    unroll<Rows * Tokens>([&]<Size I>() TWOFOLD_INLINE_LAMBDA { sums[I] = V::zero(); });
+    const auto add_products = [&]() TWOFOLD_INLINE_LAMBDA {
       Reg weights[Rows];
-      TWOFOLD_UNROLL for (Size r = 0; r < Rows; ++r) weights[r] = V::load(w + r * row_stride);
-      TWOFOLD_UNROLL for (Size t = 0; t < Tokens; ++t) {
-        const Reg values = V::load(x + t * kBytes);
-        TWOFOLD_UNROLL for (Size r = 0; r < Rows; ++r) sums[r * Tokens + t] =
-            V::dot(sums[r * Tokens + t], values, weights[r]);
-      }
+      unroll<Rows>([&]<Size R>() TWOFOLD_INLINE_LAMBDA {
+        __builtin_prefetch(w + R * row_stride + kAhead);
+        weights[R] = V::load(w + R * row_stride);
+      });
+      unroll<Tokens>([&]<Size T>() TWOFOLD_INLINE_LAMBDA {
+        const Reg values = V::load(x + T * kBytes);
+        unroll<Rows>([&]<Size R>() TWOFOLD_INLINE_LAMBDA {
+          sums[R * Tokens + T] = V::dot(sums[R * Tokens + T], values, weights[R]);
+        });
+      });
     };
     if (columns.rest) {
       add_products();
@@ -57,16 +62,22 @@ struct VnniInt8 {
     for (Size left = columns.steps; left != 0; --left, w += kBytes, x += kStep) add_products();
 
     alignas(16) std::int32_t totals[(Rows * Tokens + 3) / 4 * 4];
-    TWOFOLD_UNROLL for (Size i = 0; i < Rows * Tokens; i += 4) {
-      const auto sum = [&](Size j) { return i + j < Rows * Tokens ? sums[i + j] : V::zero(); };
-      V::store_sums(totals + i, sum(0), sum(1), sum(2), sum(3));
-    }
+    unroll<(Rows * Tokens + 3) / 4>([&]<Size I>() TWOFOLD_INLINE_LAMBDA {
+      const auto sum = [&]<Size J>() TWOFOLD_INLINE_LAMBDA {
+        if constexpr (4 * I + J < Rows * Tokens)
+          return sums[4 * I + J];
+        else
+          return V::zero();
+      };
+      V::store_sums(totals + 4 * I, sum.template operator()<0>(), sum.template operator()<1>(),
+                    sum.template operator()<2>(), sum.template operator()<3>());
+    });
     for (Size t = 0; t < Tokens; ++t) {
       for (Size r = 0; r < Rows; ++r) {
         std::int32_t& out = p.out[(token + t) * p.out_stride + row + r * distance];
         const auto total = static_cast<std::uint32_t>(totals[r * Tokens + t]);
-        out = static_cast<std::int32_t>(columns.first_step == 0 ? total - offsets[r]
-                                                                : total + static_cast<std::uint32_t>(out));
+        const auto before = static_cast<std::uint32_t>(columns.first_step == 0 ? 0 : out);
+        out = static_cast<std::int32_t>(before + total);
       }
     }
   }
@@ -79,8 +90,9 @@ struct VnniInt8 {
     Size c = cols % kBytes;
     if (c != 0) sums[0] = V::dot(sums[0], factor, V::load(w));
     for (; c + 4 * kBytes <= cols; c += 4 * kBytes) {
-      TWOFOLD_UNROLL for (Size i = 0; i < 4; ++i) sums[i] =
-          V::dot(sums[i], factor, V::load(w + c + i * kBytes));
+      unroll<4>([&]<Size I>() TWOFOLD_INLINE_LAMBDA {
+        sums[I] = V::dot(sums[I], factor, V::load(w + c + I * kBytes));
+      });
     }
     for (; c < cols; c += kBytes) sums[1] = V::dot(sums[1], factor, V::load(w + c));
     std::int32_t totals[4];
@@ -92,26 +104,21 @@ struct VnniInt8 {
 
   void rows_begin(const Int8Product& p, Size begin, Size end) {
     first_row = begin;
-    for (Size row = begin; row < end; ++row) offsets[row - begin] = offset(p.w + row * p.cols, p.cols);
-  }
-  template <Size Rows, Size Tokens>
-  void tile(const Int8Product& p, const Int8Columns& columns, Size row, Size token) const {
-    tile<Rows, Tokens>(p, columns, row, 1, token, offsets + (row - first_row));
+    for (Size row = begin; row < end && p.tokens > kTokenGroup; ++row)
+      offsets[row - begin] = offset(p.w + row * p.cols, p.cols);
   }
 
-  template <Size Tokens>
-  static constexpr Size streams() {
-    return Tokens < 3 ? 4 : V::kRows;
-  }
-  /// The offsets come last, when the rows are in L1.
+  /// With few tokens the offsets come last, when the rows are in L1.
   template <Size Rows, Size Tokens>
-  static void stream(const Int8Product& p, const Int8Columns& columns, Size row, Size distance) {
-    constexpr std::uint32_t kNone[Rows] = {};
-    tile<Rows, Tokens>(p, columns, row, distance, 0, kNone);
+  void tile(const Int8Product& p, const Int8Columns& columns, Size row, Size distance, Size token) const {
+    accumulate<Rows, Tokens>(p, columns, row, distance, token);
+    if (columns.first_step != 0) return;
     for (Size r = 0; r < Rows; ++r) {
-      const std::uint32_t taken = offset(p.w + (row + r * distance) * p.cols, p.cols);
+      const Size at = row + r * distance;
+      const std::uint32_t taken =
+          p.tokens > kTokenGroup ? offsets[at - first_row] : offset(p.w + at * p.cols, p.cols);
       for (Size t = 0; t < Tokens; ++t) {
-        std::int32_t& out = p.out[t * p.out_stride + row + r * distance];
+        std::int32_t& out = p.out[(token + t) * p.out_stride + at];
         out = static_cast<std::int32_t>(static_cast<std::uint32_t>(out) - taken);
       }
     }

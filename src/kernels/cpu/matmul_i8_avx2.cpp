@@ -39,29 +39,28 @@ struct SmallWeights {
 
 /// Adds the products of Steps steps: w is the first row's, x the group's of tokens.
 template <typename Weights, Size Steps, Size Rows, Size Tokens>
-[[gnu::always_inline]] inline void add_products(const std::int8_t* w, Size row_stride, const std::int8_t* x,
-                                                __m256i (&sums)[Rows * Tokens]) {
+TWOFOLD_INLINE inline void add_products(const std::int8_t* w, Size row_stride, const std::int8_t* x,
+                                        __m256i (&sums)[Rows * Tokens]) {
   __m256i weights[Rows * Steps];
   __m256i bytes[Rows * Steps];
-  TWOFOLD_UNROLL for (Size r = 0; r < Rows; ++r) {
-    TWOFOLD_UNROLL for (Size s = 0; s < Steps; ++s) {
-      weights[r * Steps + s] = load(w + r * row_stride + s * 32);
-      bytes[r * Steps + s] = Weights::unsigned_side(weights[r * Steps + s]);
-    }
-  }
-  TWOFOLD_UNROLL for (Size t = 0; t < Tokens; ++t) {
-    TWOFOLD_UNROLL for (Size r = 0; r < Rows; ++r) {
+  unroll<Rows * Steps>([&]<Size I>() TWOFOLD_INLINE_LAMBDA {
+    __builtin_prefetch(w + I / Steps * row_stride + I % Steps * 32 + kAhead);
+    weights[I] = load(w + I / Steps * row_stride + I % Steps * 32);
+    bytes[I] = Weights::unsigned_side(weights[I]);
+  });
+  unroll<Tokens>([&]<Size T>() TWOFOLD_INLINE_LAMBDA {
+    unroll<Rows>([&]<Size R>() TWOFOLD_INLINE_LAMBDA {
       __m256i pairs = _mm256_setzero_si256();
-      TWOFOLD_UNROLL for (Size s = 0; s < Steps; ++s) {
-        const __m256i values = load(x + (s * Tokens + t) * 32);
+      unroll<Steps>([&]<Size S>() TWOFOLD_INLINE_LAMBDA {
+        const __m256i values = load(x + (S * Tokens + T) * 32);
         const __m256i products =
-            _mm256_maddubs_epi16(bytes[r * Steps + s], Weights::signed_side(weights[r * Steps + s], values));
-        pairs = s == 0 ? products : _mm256_add_epi16(pairs, products);
-      }
+            _mm256_maddubs_epi16(bytes[R * Steps + S], Weights::signed_side(weights[R * Steps + S], values));
+        pairs = S == 0 ? products : _mm256_add_epi16(pairs, products);
+      });
       const __m256i wide = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
-      sums[r * Tokens + t] = _mm256_add_epi32(sums[r * Tokens + t], wide);
-    }
-  }
+      sums[R * Tokens + T] = _mm256_add_epi32(sums[R * Tokens + T], wide);
+    });
+  });
 }
 
 /// Rows x Tokens sums for rows that are `distance` apart. Not inlined, because among the variables of its
@@ -75,7 +74,7 @@ template <typename Weights, Size Rows, Size Tokens>
   const std::int8_t* w = p.w + row * p.cols;
   const std::int8_t* x = group + columns.first_step * kStep;
   __m256i sums[Rows * Tokens];
-  TWOFOLD_UNROLL for (Size i = 0; i < Rows * Tokens; ++i) sums[i] = _mm256_setzero_si256();
+  unroll<Rows * Tokens>([&]<Size I>() TWOFOLD_INLINE_LAMBDA { sums[I] = _mm256_setzero_si256(); });
   if (columns.rest) {
     add_products<Weights, 1, Rows, Tokens>(w, row_stride, x, sums);
     x += kStep;
@@ -88,11 +87,17 @@ template <typename Weights, Size Rows, Size Tokens>
     add_products<Weights, Weights::kSteps, Rows, Tokens>(w, row_stride, x, sums);
 
   alignas(16) std::int32_t totals[(Rows * Tokens + 3) / 4 * 4];
-  const __m256i none = _mm256_setzero_si256();
-  TWOFOLD_UNROLL for (Size i = 0; i < Rows * Tokens; i += 4) {
-    const auto sum = [&](Size j) { return i + j < Rows * Tokens ? sums[i + j] : none; };
-    _mm_store_si128(reinterpret_cast<__m128i*>(totals + i), sums_of_lanes(sum(0), sum(1), sum(2), sum(3)));
-  }
+  unroll<(Rows * Tokens + 3) / 4>([&]<Size I>() TWOFOLD_INLINE_LAMBDA {
+    const auto sum = [&]<Size J>() TWOFOLD_INLINE_LAMBDA {
+      if constexpr (4 * I + J < Rows * Tokens)
+        return sums[4 * I + J];
+      else
+        return _mm256_setzero_si256();
+    };
+    _mm_store_si128(reinterpret_cast<__m128i*>(totals + 4 * I),
+                    sums_of_lanes(sum.template operator()<0>(), sum.template operator()<1>(),
+                                  sum.template operator()<2>(), sum.template operator()<3>()));
+  });
   const std::int8_t* sums_of_x = group + Int8Layout<32>(p.cols).steps * kStep;
   for (Size t = 0; t < Tokens; ++t) {
     std::int32_t offset = 0;
@@ -111,7 +116,6 @@ template <typename Weights, Size Rows, Size Tokens>
 
 struct Avx2Int8 {
   static constexpr Size kBytes = 32;
-  static constexpr Size kRows = 2;              // with four tokens, eight sums stay in registers
   static constexpr Size kTokensForLimits = 16;  // as soon as it pays to look at the weights
 
   struct Sum {
@@ -137,14 +141,13 @@ struct Avx2Int8 {
     pack(part, to, sum);
   }
 
-  /// Which of the ways each pair of rows allows.
+  /// With four tokens, eight sums stay in registers; below that memory decides.
+  static constexpr Size rows_of_tile(Size tokens) { return tokens < 4 ? 4 : 2; }
+
   void rows_begin(const Int8Product& p, Size begin, Size end) {
     first_row = begin;
-    for (Size row = begin; row < end; row += kRows) {
-      const Size rows = end - row < kRows ? 1 : kRows;
-      std::int32_t& limit = limits[(row - begin) / kRows];
-      limit = p.tokens < kTokensForLimits ? 127 : largest(p.w + row * p.cols, rows * p.cols);
-    }
+    for (Size row = begin; row < end && p.tokens >= kTokensForLimits; ++row)
+      largest_of_row[row - begin] = largest(p.w + row * p.cols, p.cols);
   }
 
   /// The largest |w| of at least 32.
@@ -159,24 +162,21 @@ struct Avx2Int8 {
   }
 
   template <Size Rows, Size Tokens>
-  void tile(const Int8Product& p, const Int8Columns& columns, Size row, Size token) const {
-    const std::int32_t limit = limits[(row - first_row) / kRows];
-    if (limit <= 32) return twofold::tile<SmallWeights<32>, Rows, Tokens>(p, columns, row, 1, token);
-    if (limit <= 64) return twofold::tile<SmallWeights<64>, Rows, Tokens>(p, columns, row, 1, token);
-    twofold::tile<AnyWeights, Rows, Tokens>(p, columns, row, 1, token);
-  }
-
-  template <Size Tokens>
-  static constexpr Size streams() {
-    return Tokens < 3 ? 4 : 2;
-  }
-  template <Size Rows, Size Tokens>
-  static void stream(const Int8Product& p, const Int8Columns& columns, Size row, Size distance) {
-    twofold::tile<AnyWeights, Rows, Tokens>(p, columns, row, distance, 0);
+  void tile(const Int8Product& p, const Int8Columns& columns, Size row, Size distance, Size token) const {
+    if constexpr (Rows <= 2) {
+      std::int32_t limit = p.tokens < kTokensForLimits ? 127 : 0;
+      for (Size r = 0; r < Rows; ++r) {
+        const std::int32_t large = largest_of_row[row - first_row + r * distance];
+        limit = large > limit ? large : limit;
+      }
+      if (limit <= 32) return twofold::tile<SmallWeights<32>, Rows, Tokens>(p, columns, row, distance, token);
+      if (limit <= 64) return twofold::tile<SmallWeights<64>, Rows, Tokens>(p, columns, row, distance, token);
+    }
+    twofold::tile<AnyWeights, Rows, Tokens>(p, columns, row, distance, token);
   }
 
   Size first_row = 0;
-  std::int32_t limits[kRowBlock / kRows] = {};
+  std::int32_t largest_of_row[kRowBlock] = {};
 };
 
 }  // namespace

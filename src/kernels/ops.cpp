@@ -7,6 +7,9 @@ const Ops& ops_for([[maybe_unused]] Isa isa) {
   if (isa == Isa::kAvx512) return avx512_ops();
   if (isa == Isa::kAvx2Vnni) return avx2vnni_ops();
   if (isa == Isa::kAvx2) return avx2_ops();
+#elif defined(__aarch64__)
+  if (isa == Isa::kNeonDot) return neondot_ops();
+  if (isa == Isa::kNeon) return neon_ops();
 #endif
   return scalar_ops();
 }

@@ -94,6 +94,8 @@ const Ops& scalar_ops();
 const Ops& avx2_ops();      // x86-64 only
 const Ops& avx2vnni_ops();  // x86-64 only
 const Ops& avx512_ops();    // x86-64 only
+const Ops& neon_ops();      // 64-bit ARM only
+const Ops& neondot_ops();   // 64-bit ARM only
 
 /// The table for a set that this CPU runs.
 const Ops& ops_for(Isa isa);

@@ -7,6 +7,7 @@
 
 namespace twofold {
 
+#if defined(__x86_64__)
 // The sources of the functions without _emulated, computed by SIMDe: see extra.cmake.
 const Ops& avx512_ops_emulated();
 void pack_i8_avx2vnni_emulated(const std::int8_t* x, std::size_t x_stride, std::size_t cols,
@@ -25,6 +26,7 @@ inline const Ops& avx2vnni_ops_emulated() {
   }();
   return table;
 }
+#endif
 
 struct NamedOps {
   std::string name;
@@ -35,8 +37,10 @@ struct NamedOps {
 inline std::vector<NamedOps> all_ops() {
   std::vector<NamedOps> all;
   for (const Isa isa : available_isas()) all.push_back({std::string(isa_name(isa)), &ops_for(isa)});
+#if defined(__x86_64__)
   all.push_back({"avx2vnni, emulated", &avx2vnni_ops_emulated()});
   all.push_back({"avx512, emulated", &avx512_ops_emulated()});
+#endif
   return all;
 }
 

@@ -1,17 +1,19 @@
 # The AVX-512 and AVX-VNNI loops once more with their intrinsics computed by SIMDe, so that they are tested on
 # every CPU.
-add_library(kernels_avx512_emulated STATIC
-  ${CMAKE_SOURCE_DIR}/src/kernels/cpu/ops_avx512.cpp
-  ${CMAKE_SOURCE_DIR}/src/kernels/cpu/matmul_i8_avx512.cpp
-  ${CMAKE_SOURCE_DIR}/src/kernels/cpu/matmul_i8_avx2vnni.cpp)
-target_link_libraries(kernels_avx512_emulated PUBLIC twofold_kernels)
-target_compile_definitions(kernels_avx512_emulated PRIVATE 
-  TWOFOLD_SIMDE avx512_ops=avx512_ops_emulated
-  pack_i8_avx512=pack_i8_avx512_emulated matmul_i8_avx512=matmul_i8_avx512_emulated
-  pack_i8_avx2vnni=pack_i8_avx2vnni_emulated matmul_i8_avx2vnni=matmul_i8_avx2vnni_emulated)
-# -fwrapv: SIMDe adds the elements as signed integers and counts on them to wrap, as vpdpbusd does.
-target_compile_options(kernels_avx512_emulated PRIVATE -Wno-psabi -Wno-pass-failed -fwrapv)
-target_link_libraries(test_kernels PRIVATE kernels_avx512_emulated)
+if(TWOFOLD_X86)
+  add_library(kernels_avx512_emulated STATIC
+    ${CMAKE_SOURCE_DIR}/src/kernels/cpu/ops_avx512.cpp
+    ${CMAKE_SOURCE_DIR}/src/kernels/cpu/matmul_i8_avx512.cpp
+    ${CMAKE_SOURCE_DIR}/src/kernels/cpu/matmul_i8_avx2vnni.cpp)
+  target_link_libraries(kernels_avx512_emulated PUBLIC twofold_kernels)
+  target_compile_definitions(kernels_avx512_emulated PRIVATE
+    TWOFOLD_SIMDE avx512_ops=avx512_ops_emulated
+    pack_i8_avx512=pack_i8_avx512_emulated matmul_i8_avx512=matmul_i8_avx512_emulated
+    pack_i8_avx2vnni=pack_i8_avx2vnni_emulated matmul_i8_avx2vnni=matmul_i8_avx2vnni_emulated)
+  # -fwrapv: SIMDe adds the elements as signed integers and counts on them to wrap, as vpdpbusd does.
+  target_compile_options(kernels_avx512_emulated PRIVATE -Wno-psabi -Wno-pass-failed -fwrapv)
+  target_link_libraries(test_kernels PRIVATE kernels_avx512_emulated)
+endif()
 
 # Attention and sgemm choose the instruction set themselves; the other tests go through all of them.
 add_test(NAME kernels.scalar COMMAND test_kernels --gtest_filter=Attention.*:Sgemm.*)

@@ -6,12 +6,7 @@
 //            first, last  range of the weights that have a frequency, int8, low <= first <= last <= high
 //            bits         for each value of first..last its frequency, 0-4095; zero bits up to a whole byte
 //
-// A frequency f is coded by its class, the number of bits of f (0 for 0), relative to that of the value
-// before (1 for `first`), because histograms of weights are smooth:
-//   0       the same class
-//   10s     one more (s = 0) or one less (s = 1)
-//   11cccc  class cccc (0-12)
-// and then the class - 1 bits of f below its leading one. Bits are stored lowest first.
+// The bits of a frequency are described in ans_frequencies.h.
 //
 // When the frequencies sum to less than 4096, what is missing is the frequency of the escape symbol: the
 // smallest value of low..high without a frequency. It stands for all values of low..high without one.
@@ -19,61 +14,17 @@
 #include "codec/ans_model.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "base/error.h"
+#include "codec/ans_frequencies.h"
 #include "codec/bit_stream.h"
 
 namespace twofold {
 
 namespace {
-
-constexpr int kMaxClass = kAnsBits;
-constexpr int kFirstClass = 1;
-
-/// Frequencies >= 1 with sum 4096 that make -sum(count * log2(frequency)) smallest. The cost is convex in
-/// every frequency, so moving one unit at a time to where it saves most ends in the optimum.
-std::vector<int> normalise(const std::vector<double>& counts) {
-  const std::size_t n = counts.size();
-  const double total = std::accumulate(counts.begin(), counts.end(), 0.0);
-  std::vector<int> frequency(n);
-  std::vector<double> gain(n), loss(n);  // bits saved by one unit more, lost by one unit less
-  const auto update = [&](std::size_t i) {
-    const double f = frequency[i];
-    gain[i] = counts[i] * std::log2((f + 1) / f);
-    loss[i] = f > 1 ? counts[i] * std::log2(f / (f - 1)) : std::numeric_limits<double>::infinity();
-  };
-  int sum = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    frequency[i] = std::max(1, static_cast<int>(counts[i] / total * kAnsTotal));
-    sum += frequency[i];
-    update(i);
-  }
-  const auto move = [&](std::size_t i, int units) {
-    frequency[i] += units;
-    sum += units;
-    update(i);
-  };
-  const auto best_gain = [&] {
-    return static_cast<std::size_t>(std::max_element(gain.begin(), gain.end()) - gain.begin());
-  };
-  const auto least_loss = [&] {
-    return static_cast<std::size_t>(std::min_element(loss.begin(), loss.end()) - loss.begin());
-  };
-  while (sum < static_cast<int>(kAnsTotal)) move(best_gain(), 1);
-  while (sum > static_cast<int>(kAnsTotal)) move(least_loss(), -1);
-  for (;;) {
-    const std::size_t to = best_gain();
-    const std::size_t from = least_loss();
-    if (to == from || !(gain[to] > loss[from])) break;
-    move(to, 1);
-    move(from, -1);
-  }
-  return frequency;
-}
 
 /// Fills what follows from low, high and the frequencies without the escape's.
 void complete(AnsModel& model) {
@@ -130,40 +81,12 @@ AnsModel make_candidate(const std::array<double, 256>& counts, double threshold)
     }
   }
   if (rare > 0) common_counts.push_back(rare_count);
-  const std::vector<int> frequency = normalise(common_counts);
+  const std::vector<int> frequency = optimal_frequencies(common_counts, kAnsTotal);
   for (std::size_t i = 0; i < common.size(); ++i) {
     model.frequency[common[i]] = static_cast<std::uint16_t>(frequency[i]);
   }
   complete(model);
   return model;
-}
-
-void write_frequency(BitWriter& bits, std::uint32_t f, int& previous) {
-  const int c = std::bit_width(f);
-  if (c == previous) {
-    bits.put(0, 1);
-  } else if (c == previous + 1 || c == previous - 1) {
-    bits.put(c > previous ? 0b001 : 0b101, 3);
-  } else {
-    bits.put(0b11, 2);
-    bits.put(static_cast<std::uint32_t>(c), 4);
-  }
-  if (c > 1) bits.put(f, c - 1);
-  previous = c;
-}
-
-std::uint32_t read_frequency(BitReader& bits, int& previous) {
-  int c = previous;
-  if (bits.get(1) != 0) {
-    if (bits.get(1) != 0) {
-      c = static_cast<int>(bits.get(4));
-    } else {
-      c += bits.get(1) != 0 ? -1 : 1;
-    }
-  }
-  if (!bits.ok() || c < 0 || c > kMaxClass) fail("ans table: broken frequency");
-  previous = c;
-  return c == 0 ? 0 : 1u << (c - 1) | bits.get(c - 1);
 }
 
 }  // namespace
@@ -212,8 +135,8 @@ std::vector<std::uint8_t> write_ans_model(const AnsModel& model) {
   while (stored(last) == 0) --last;
   std::vector<std::uint8_t> out{byte(model.low), byte(model.high), byte(first), byte(last)};
   BitWriter bits(out);
-  int previous = kFirstClass;
-  for (int s = first; s <= last; ++s) write_frequency(bits, stored(s), previous);
+  FrequencyWriter frequencies(bits);
+  for (int s = first; s <= last; ++s) frequencies.put(stored(s));
   return out;
 }
 
@@ -237,11 +160,11 @@ AnsModel read_ans_model(std::span<const std::uint8_t> table) {
          last - 128);
   }
   BitReader bits(table.subspan(4));
-  int previous = kFirstClass;
+  FrequencyReader frequencies(bits, kAnsBits);
   std::uint32_t sum = 0;
   int coded = 0;
   for (int s = first; s <= last; ++s) {
-    const std::uint32_t f = read_frequency(bits, previous);
+    const std::uint32_t f = frequencies.get();
     model.frequency[static_cast<std::size_t>(s)] = static_cast<std::uint16_t>(f);
     sum += f;
     coded += f > 0;

@@ -21,6 +21,11 @@ inline std::int8_t ans_weight(std::size_t symbol) {
   return static_cast<std::int8_t>(static_cast<std::uint8_t>(symbol) ^ 0x80u);
 }
 
+/// First slot of symbol i of `count` (1-4096) that share the slots evenly.
+inline std::uint32_t ans_even_start(std::size_t i, std::size_t count) {
+  return static_cast<std::uint32_t>(i * kAnsTotal / count);
+}
+
 /// What the `ans` codec knows about a tensor: the table in its usable form.
 ///
 /// A symbol with a frequency codes itself. Values too rare to deserve 1/4096 share one frequency, that of
@@ -38,9 +43,7 @@ struct AnsModel {
   std::array<std::uint8_t, 256> rare_index{};
 
   /// First slot (of 4096) of an index into `rare`; the indices share the slots evenly.
-  std::uint32_t rare_start(std::size_t index) const {
-    return static_cast<std::uint32_t>(index * kAnsTotal / rare.size());
-  }
+  std::uint32_t rare_start(std::size_t index) const { return ans_even_start(index, rare.size()); }
 };
 
 /// The model that makes table and chunks smallest.

@@ -18,6 +18,16 @@ class Decoder {
   /// is an Error (the caller's checksum finds what happens to decode).
   virtual void decode(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const = 0;
 
+  /// The matrix's column at each place of a row as `decode_in_order` gives it; empty when that is the matrix's
+  /// own order.
+  virtual std::span<const std::int32_t> column_order() const { return {}; }
+
+  /// As `decode`, but with the columns in the order in which they are stored, which is faster: products do not
+  /// depend on it if the activations are put in the same order.
+  virtual void decode_in_order(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const {
+    decode(coded, out);
+  }
+
   /// The weights themselves where the codec stores them as they are, or nullptr: then `decode` is needed.
   virtual const std::int8_t* direct(std::span<const std::uint8_t> coded, std::size_t count) const;
 };
@@ -44,7 +54,7 @@ class Codec {
                                                 std::int64_t cols) const = 0;
 };
 
-/// All codecs in the order they are listed to users: raw, ans, zstd, lz4, snappy, deflate.
+/// All codecs in the order they are listed to users: raw, packed, tiered, ans, ...
 std::span<const Codec* const> codecs();
 
 /// The codec of this name; throws Error listing the names there are.

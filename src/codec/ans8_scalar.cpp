@@ -1,0 +1,36 @@
+#include "codec/ans8_lanes.h"
+
+namespace twofold {
+
+void ans8_lanes_scalar(const Ans8Tables& tables, Ans8States& states, Ans8Cursor& cursor) {
+  const std::uint32_t all = tables.raw_kind == Ans8Raw::kAll;
+  for (; ans8_goes_on(cursor, tables.raw_kind, 1); --cursor.units) {
+    const std::uint8_t* bytes = cursor.bytes;
+    const std::uint8_t* raw = cursor.raw;
+    std::uint8_t* const low = states.low[cursor.group].data();
+    std::uint8_t* const high = states.high[cursor.group].data();
+    for (std::size_t lane = 0; lane < kAns8Unit; ++lane) {
+      const std::uint32_t entry = tables.slots[low[lane]];
+      const std::uint32_t next = (entry >> 8 & 0xff) * high[lane] + (entry >> 16 & 0xff);
+      // Numbers and not branches, because no branch predictor can guess them.
+      const std::uint32_t full = next >> 8 == 0;
+      const std::uint32_t state = next << (8 * full) | (*bytes & (0u - full));
+      bytes += full;
+      low[lane] = static_cast<std::uint8_t>(state);
+      high[lane] = static_cast<std::uint8_t>(state >> 8);
+      std::uint32_t weight = entry & 0xff;
+      if (tables.raw_kind != Ans8Raw::kNone) {
+        const std::uint32_t has_raw = (entry >> 31) | all;
+        weight += *raw & (0u - has_raw);
+        raw += has_raw;
+      }
+      cursor.out[lane] = static_cast<std::int8_t>(weight);
+    }
+    cursor.bytes = bytes;
+    cursor.raw = raw;
+    cursor.out += kAns8Unit;
+    cursor.group = (cursor.group + 1) % kAns8Groups;
+  }
+}
+
+}  // namespace twofold

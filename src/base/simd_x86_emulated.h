@@ -81,6 +81,12 @@ V expand(std::uint64_t mask, const V& a) {
 
 }  // namespace twofold::emulated
 
+inline std::uint64_t _pdep_u64(std::uint64_t bits, std::uint64_t mask) {
+  std::uint64_t result = 0;
+  for (; mask != 0; mask &= mask - 1, bits >>= 1) result |= (bits & 1) != 0 ? mask & (~mask + 1) : 0;
+  return result;
+}
+
 inline __m256i _mm256_dpbusd_avx_epi32(__m256i sum, __m256i a, __m256i b) {
   return simde_mm256_dpbusd_epi32(sum, a, b);
 }

@@ -1,0 +1,151 @@
+// The codecs `packed` and `tiered`: planes of fixed width, and for `tiered` code words that go on in levels.
+
+#include "codec/plane_codec.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "base/aligned.h"
+#include "codec/builtin.h"
+#include "codec/plane_decoder.h"
+#include "codec/plane_planner.h"
+
+namespace twofold {
+
+namespace {
+
+using Plan = PlaneClass (*)(const Histogram& histogram, const PlanePrices& prices);
+
+double packed_bits(const Histogram& histogram, const PlanePrices& prices) {
+  return plane_bits(plan_packed(histogram, prices), histogram) + 8 * 2;
+}
+
+/// The entropy is what a good prefix code comes near to, and quick to compute.
+double tiered_bits(const Histogram& histogram, const PlanePrices&) {
+  const std::uint64_t n = std::accumulate(histogram.begin(), histogram.end(), std::uint64_t{0});
+  return order0_entropy(histogram) * static_cast<double>(n) + 8 * 24;
+}
+
+/// A one-class table for a sequence.
+PlaneTable sequence_table(const Histogram& histogram, const PlanePrices& prices) {
+  PlaneTable table{.columns = one_class(1), .classes = {plan_tiered(histogram, prices)}};
+  plan_corrections(table, {&histogram, 1});
+  return table;
+}
+
+/// Masks of four weights: bit i is set when weight i is not zero.
+std::vector<std::int8_t> zero_masks(std::span<const std::int8_t> weights) {
+  std::vector<std::int8_t> masks((weights.size() + 3) / 4, 0);
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i] != 0) masks[i / 4] = static_cast<std::int8_t>(masks[i / 4] | 1 << (i % 4));
+  }
+  return masks;
+}
+
+class PlaneCodec : public Codec {
+ public:
+  using Bits = double (*)(const Histogram& histogram, const PlanePrices& prices);
+
+  PlaneCodec(std::string_view name, Plan plan, Bits class_bits, PlanePrices prices, bool may_part_zeros)
+      : name_(name), plan_(plan), class_bits_(class_bits), prices_(prices), may_part_zeros_(may_part_zeros) {}
+
+  std::string_view name() const override { return name_; }
+
+  std::vector<std::uint8_t> make_table(std::span<const std::int8_t> weights,
+                                       std::int64_t cols) const override {
+    if (weights.empty()) return {};
+    PlaneTable table;
+    table.columns = make_column_classes(weights, cols, kMaxColumnClasses, [this](const Histogram& histogram) {
+      return class_bits_(histogram, prices_);
+    });
+    const std::vector<Histogram> histograms = class_histograms(weights, cols, table.columns);
+    double bits = 0;
+    for (const Histogram& histogram : histograms) {
+      table.classes.push_back(plan_(histogram, prices_));
+      bits += plane_bits(table.classes.back(), histogram);
+    }
+    plan_corrections(table, histograms);
+    std::vector<std::uint8_t> out;
+    if (may_part_zeros_ && part_zeros(weights, bits, out)) return out;
+    out.push_back(kPlaneDense);
+    write_plane_table(table, out);
+    return out;
+  }
+
+  void encode(std::span<const std::uint8_t> table, std::span<const std::int8_t> chunk, std::int64_t cols,
+              std::vector<std::uint8_t>& out) const override {
+    if (chunk.empty()) return;
+    const bool zeros_apart = table[0] == kPlaneZerosApart;
+    table = table.subspan(1);
+    if (zeros_apart) return encode_zeros_apart(table, chunk, out);
+    const PlaneTable parsed = read_plane_table(table, cols);
+    std::vector<std::int8_t> sorted(chunk.size());
+    columns_to_classes(parsed.columns, chunk, sorted);
+    write_plane_chunk(parsed, chunk.size() / static_cast<std::size_t>(cols), sorted, out);
+  }
+
+  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table,
+                                        std::int64_t cols) const override {
+    return std::make_unique<PlaneDecoder>(table, cols, plane_rows(active_isa()));
+  }
+
+ private:
+  /// Writes the table for zeros apart if that takes less than `bits`.
+  bool part_zeros(std::span<const std::int8_t> weights, double bits, std::vector<std::uint8_t>& out) const {
+    Histogram values{};
+    count_values(weights, values);
+    const std::uint64_t zeros = values[0];
+    if (zeros * 10 < weights.size()) return false;
+    values[0] = 0;
+    Histogram masks{};
+    count_values(zero_masks(weights), masks);
+    const PlaneTable mask_table = sequence_table(masks, prices_);
+    const PlaneTable value_table = sequence_table(values, prices_);
+    const double apart =
+        plane_bits(mask_table.classes[0], masks) + plane_bits(value_table.classes[0], values);
+    // Apart, weights cannot be multiplied without being spread first.
+    constexpr double kWorthwhile = 0.97;
+    if (apart > kWorthwhile * bits) return false;
+    out.push_back(kPlaneZerosApart);
+    write_plane_table(mask_table, out);
+    write_plane_table(value_table, out);
+    return true;
+  }
+
+  static void encode_zeros_apart(std::span<const std::uint8_t> table, std::span<const std::int8_t> chunk,
+                                 std::vector<std::uint8_t>& out) {
+    const PlaneTable mask_table = read_plane_table(table, 1);
+    const PlaneTable value_table = read_plane_table(table, 1);
+    std::vector<std::uint8_t> masks;
+    write_plane_chunk(mask_table, 1, zero_masks(chunk), masks);
+    std::vector<std::int8_t> values;
+    std::copy_if(chunk.begin(), chunk.end(), std::back_inserter(values),
+                 [](std::int8_t w) { return w != 0; });
+    const auto mask_bytes = static_cast<std::uint32_t>(masks.size());
+    out.resize(out.size() + kPlaneZerosHeader);
+    std::memcpy(out.data() + out.size() - kPlaneZerosHeader, &mask_bytes, sizeof mask_bytes);
+    out.insert(out.end(), masks.begin(), masks.end());
+    write_plane_chunk(value_table, 1, values, out);
+  }
+
+  std::string_view name_;
+  Plan plan_;
+  Bits class_bits_;  // estimate for a class, its parameters included
+  PlanePrices prices_;
+  bool may_part_zeros_;
+};
+
+}  // namespace
+
+const Codec& packed_codec() {
+  static const PlaneCodec codec("packed", plan_packed, packed_bits, {.level = 0, .correction = 3}, false);
+  return codec;
+}
+
+const Codec& tiered_codec() {
+  static const PlaneCodec codec("tiered", plan_tiered, tiered_bits, {.level = 0.04, .correction = 6}, true);
+  return codec;
+}
+
+}  // namespace twofold

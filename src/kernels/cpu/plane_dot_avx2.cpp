@@ -1,0 +1,65 @@
+#include "codec/plane_correction.h"
+#include "codec/plane_loops_avx2.h"
+#include "kernels/plane_dot.h"
+
+namespace twofold {
+
+namespace {
+
+/// Sums of products with x. vpmaddubsw adds two products of at most 127 * 127 in 16 bits, which is exact.
+struct DotSink {
+  const std::int8_t* x;
+  __m256i sum = _mm256_setzero_si256();
+  __m256i small_a = _mm256_setzero_si256();
+  __m256i small_b = _mm256_setzero_si256();
+
+  explicit DotSink(const std::int8_t* activations) : x(activations) {}
+
+  void widen(__m256i pairs) { sum = _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1))); }
+
+  void begin() { small_a = small_b = _mm256_setzero_si256(); }
+  void add(__m256i a, __m256i b) {
+    small_a = _mm256_add_epi16(small_a, _mm256_maddubs_epi16(a, load256(x)));
+    small_b = _mm256_add_epi16(small_b, _mm256_maddubs_epi16(b, load256(x + 32)));
+    x += kGroupColumns;
+  }
+  void end() {
+    widen(small_a);
+    widen(small_b);
+  }
+
+  /// Signed weights as they are: |w| times x with the sign of w.
+  void add_raw(std::size_t groups, PlaneCursor& cursor) {
+    for (std::size_t i = 0; i < 2 * groups; ++i, x += 32, cursor.plane += 32) {
+      const __m256i w = load256(cursor.plane);
+      widen(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(load256(x), w)));
+    }
+  }
+};
+
+std::int32_t sum_of_lanes(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
+}  // namespace
+
+std::int32_t plane_dot_avx2(const PlaneTable& table, PlaneCursor& cursor, const std::int8_t* x) {
+  DotSink sink(x);
+  for (std::size_t c = 0; c < table.classes.size(); ++c) {
+    const PlaneClass& parameters = table.classes[c];
+    const std::size_t groups = table.groups(c);
+    if (parameters.raw()) {
+      sink.add_raw(groups, cursor);
+    } else {
+      class_groups(parameters, groups, cursor, sink);
+    }
+  }
+  std::int32_t sum = sum_of_lanes(sink.sum);
+  correct_row(table, cursor, table.row_groups(),
+              [&](std::uint64_t column, std::int32_t difference) { sum += difference * x[column]; });
+  return sum;
+}
+
+}  // namespace twofold

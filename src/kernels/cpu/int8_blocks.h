@@ -29,7 +29,7 @@ TWOFOLD_INLINE inline void unroll(const Visit& visit) {
 }
 
 constexpr std::size_t kTokenGroup = 4;
-constexpr std::size_t kAhead = 2048;   // bytes of a row to ask for: prefetchers do not cross pages
+constexpr std::size_t kAhead = 1024;   // bytes of a row to ask for: prefetchers do not cross pages
 constexpr std::size_t kRowBlock = 64;  // their weights of a block of columns stay in L2
 static_assert(kPackedTokens % kTokenGroup == 0);
 

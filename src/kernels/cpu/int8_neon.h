@@ -14,7 +14,8 @@ template <typename V>
 struct NeonInt8 {
   using Size = std::size_t;
   static constexpr Size kBytes = 16;
-  static constexpr Size kRows = 4;  // with four tokens, sixteen sums
+
+  static constexpr Size rows_of_tile(Size) { return 4; }  // with four tokens, sixteen sums in 32 registers
 
   struct Sum {
     void store(std::int8_t*) const {}
@@ -25,7 +26,9 @@ struct NeonInt8 {
     for (Size i = 0; i < kBytes; ++i) to[i] = i < count ? from[i] : std::int8_t{0};
   }
 
-  /// Rows x Tokens sums for rows that are `distance` apart.
+  void rows_begin(const Int8Product&, Size, Size) {}
+
+  /// Not inlined, because among the variables of its callers it runs short of registers.
   template <Size Rows, Size Tokens>
   [[gnu::noinline]] static void tile(const Int8Product& p, const Int8Columns& columns, Size row,
                                      Size distance, Size token) {
@@ -58,21 +61,6 @@ struct NeonInt8 {
         out = vaddvq_s32(sums[R * Tokens + T]) + (columns.first_step == 0 ? 0 : out);
       });
     });
-  }
-
-  void rows_begin(const Int8Product&, Size, Size) {}
-  template <Size Rows, Size Tokens>
-  void tile(const Int8Product& p, const Int8Columns& columns, Size row, Size token) const {
-    tile<Rows, Tokens>(p, columns, row, 1, token);
-  }
-
-  template <Size>
-  static constexpr Size streams() {
-    return 4;
-  }
-  template <Size Rows, Size Tokens>
-  static void stream(const Int8Product& p, const Int8Columns& columns, Size row, Size distance) {
-    tile<Rows, Tokens>(p, columns, row, distance, 0);
   }
 };
 

@@ -1,4 +1,9 @@
-// The `ans` codec: range ANS with the frequencies of the tensor (ans_model.cpp), decoded in 64 lanes.
+// The `ans` codec: range ANS with the frequencies of the tensor or of each of its column classes
+// (ans_model.cpp), decoded in 64 lanes.
+//
+// With several classes the weights of a chunk are coded in the order of class_order.h. Classes of one value
+// take part in nothing; "the weights" below are those of the others. Lanes and states run on through the
+// classes, which differ in the table only.
 //
 // A chunk of n weights is coded in two parts. The main part is the first n - tail weights, a multiple of 64;
 // weight i belongs to lane i mod 64, and each lane is a rANS state of its own (32 bits, renormalised by
@@ -47,10 +52,14 @@
 #include "codec/ans_serial.h"
 #include "codec/bit_stream.h"
 #include "codec/builtin.h"
+#include "codec/class_order.h"
+#include "codec/padded_bytes.h"
 
 namespace twofold {
 
 namespace {
+
+using LaneBytes = PaddedBytes<kAnsStepBytes>;
 
 constexpr std::size_t kMaxTailSteps = 16;  // bounds the slow serial part where weights cost next to nothing
 
@@ -75,34 +84,95 @@ EncoderEntry make_entry(std::uint32_t frequency, std::uint32_t start) {
   return entry;
 }
 
-/// Codes `weights` (a multiple of 64) from the given states backwards; returns the words in the order in
-/// which they are read, and in `states` where the decoder starts.
-std::vector<std::uint16_t> encode_lanes(const AnsModel& model, std::span<const std::int8_t> weights,
-                                        std::array<std::uint32_t, kAnsLanes>& states) {
-  std::array<EncoderEntry, 256> entries{};  // by the weight's byte
-  for (std::size_t s = 0; s < 256; ++s) {
-    const std::size_t code = model.frequency[s] > 0 ? s : static_cast<std::size_t>(std::max(model.escape, 0));
-    if (model.frequency[code] == 0) continue;  // `check_covered` has made sure that it does not occur
-    entries[static_cast<std::uint8_t>(ans_weight(s))] = make_entry(model.frequency[code], model.start[code]);
-  }
-  const auto buffer = std::make_unique_for_overwrite<std::uint16_t[]>(weights.size());
-  std::size_t first = weights.size();
-  for (std::size_t i = weights.size(); i > 0;) {
-    i -= kAnsLanes;
-    for (std::size_t lane = kAnsLanes; lane-- > 0;) {
-      const EncoderEntry& entry = entries[static_cast<std::uint8_t>(weights[i + lane])];
-      std::uint32_t state = states[lane];
-      buffer[first - 1] = static_cast<std::uint16_t>(state);
-      // A number and not a branch, because no branch predictor can guess it.
-      const std::uint32_t full = state >= entry.limit;
-      first -= full;
-      state >>= 16 * full;
-      const auto quotient = static_cast<std::uint32_t>(state * entry.reciprocal >> entry.shift);
-      states[lane] = state + quotient * entry.complement + entry.start;
-    }
-  }
-  return {buffer.get() + first, buffer.get() + weights.size()};
+struct Model {
+  ClassOrder order;
+  std::vector<AnsModel> classes;
+};
+
+Model read_model(std::span<const std::uint8_t> table, std::int64_t cols) {
+  ClassTables tables = read_class_tables(table, cols);
+  Model model{ClassOrder(std::move(tables.classes)), {}};
+  for (const std::span<const std::uint8_t> part : tables.parts) model.classes.push_back(read_ans_model(part));
+  return model;
 }
+
+/// The weights of a class in a chunk, in the coded order.
+struct Region {
+  std::size_t c;      // class
+  std::size_t begin;  // first weight in the coded order
+  std::size_t main;   // weights of the main part, a multiple of 64
+  std::size_t tail;   // those after them
+};
+
+/// The classes of a chunk of `count` weights that have more than one value, when the last `tail` of their
+/// weights are the tail. Empty when they have fewer weights.
+std::vector<Region> make_regions(const Model& model, std::size_t count, std::size_t tail) {
+  std::vector<Region> regions;
+  std::size_t begin = 0;
+  for (std::size_t c = 0; c < model.classes.size(); ++c) {
+    const std::size_t weights = model.order.weights(c, count);
+    if (model.classes[c].kind == AnsModel::Kind::kCoded && weights > 0) {
+      regions.push_back({c, begin, weights, 0});
+    }
+    begin += weights;
+  }
+  for (std::size_t r = regions.size(); r-- > 0;) {
+    regions[r].tail = std::min(tail, regions[r].main);
+    regions[r].main -= regions[r].tail;
+    tail -= regions[r].tail;
+  }
+  if (tail > 0) regions.clear();
+  return regions;
+}
+
+/// Codes the main part from the given states backwards.
+class LaneEncoder {
+ public:
+  LaneEncoder(const std::array<std::uint32_t, kAnsLanes>& states, std::size_t weights)
+      : states_(states),
+        buffer_(std::make_unique_for_overwrite<std::uint16_t[]>(weights)),
+        first_(weights),
+        end_(weights) {}
+
+  /// The weights of a class, a multiple of 64.
+  void put(const AnsModel& model, std::span<const std::int8_t> weights) {
+    std::array<EncoderEntry, 256> entries{};  // by the weight's byte
+    for (std::size_t s = 0; s < 256; ++s) {
+      const std::size_t code =
+          model.frequency[s] > 0 ? s : static_cast<std::size_t>(std::max(model.escape, 0));
+      if (model.frequency[code] == 0) continue;  // `check_covered` has made sure that it does not occur
+      entries[static_cast<std::uint8_t>(ans_weight(s))] =
+          make_entry(model.frequency[code], model.start[code]);
+    }
+    std::size_t first = first_;
+    for (std::size_t i = weights.size(); i > 0;) {
+      i -= kAnsLanes;
+      for (std::size_t lane = kAnsLanes; lane-- > 0;) {
+        const EncoderEntry& entry = entries[static_cast<std::uint8_t>(weights[i + lane])];
+        std::uint32_t state = states_[lane];
+        buffer_[first - 1] = static_cast<std::uint16_t>(state);
+        // A number and not a branch, because no branch predictor can guess it.
+        const std::uint32_t full = state >= entry.limit;
+        first -= full;
+        state >>= 16 * full;
+        const auto quotient = static_cast<std::uint32_t>(state * entry.reciprocal >> entry.shift);
+        states_[lane] = state + quotient * entry.complement + entry.start;
+      }
+    }
+    first_ = first;
+  }
+
+  /// Where the decoder starts.
+  const std::array<std::uint32_t, kAnsLanes>& states() const { return states_; }
+  /// In the order in which they are read.
+  std::span<const std::uint16_t> words() const { return {buffer_.get() + first_, end_ - first_}; }
+
+ private:
+  std::array<std::uint32_t, kAnsLanes> states_;
+  std::unique_ptr<std::uint16_t[]> buffer_;
+  std::size_t first_;
+  std::size_t end_;
+};
 
 /// Throws unless the model has a code for every weight.
 void check_covered(const AnsModel& model, std::span<const std::int8_t> weights) {
@@ -156,82 +226,139 @@ void append_words(std::span<const std::uint16_t> words, std::vector<std::uint8_t
   }
 }
 
-void encode_chunk(const AnsModel& model, std::span<const std::int8_t> chunk, std::vector<std::uint8_t>& out) {
-  check_covered(model, chunk);
-  if (chunk.empty() || model.kind == AnsModel::Kind::kOneValue) return;
-  AnsSerialEncoder encoder;
-  AnsSymbolCoder coder(model, encoder);
-  std::size_t main = chunk.size();
-  const auto code_tail = [&](std::size_t to) {
-    while (main > to) coder.put(chunk[--main]);
-  };
-  code_tail(chunk.size() - chunk.size() % kAnsLanes);
-  const bool short_chunk = chunk.size() <= kMaxTailSteps * kAnsLanes;
-  for (std::size_t t = 0; t < kMaxTailSteps && main > 0 && (short_chunk || encoder.words() < kAnsLanes);
-       ++t) {
-    code_tail(main - kAnsLanes);
+/// `sorted` has the weights in the coded order.
+void encode_chunk(const Model& model, std::span<const std::int8_t> sorted, std::vector<std::uint8_t>& out) {
+  std::size_t begin = 0;
+  for (std::size_t c = 0; c < model.classes.size(); ++c) {
+    const std::size_t weights = model.order.weights(c, sorted.size());
+    check_covered(model.classes[c], sorted.subspan(begin, weights));
+    begin += weights;
   }
-  out.push_back(static_cast<std::uint8_t>((chunk.size() - main) / kAnsLanes));
+  std::vector<Region> regions = make_regions(model, sorted.size(), 0);
+  std::size_t main = 0;
+  for (const Region& region : regions) main += region.main;
+  if (main == 0) return;
+  AnsSerialEncoder encoder;
+  std::vector<AnsSymbolCoder> coders;
+  for (const Region& region : regions) coders.emplace_back(model.classes[region.c], encoder);
+  const bool short_chunk = main <= kMaxTailSteps * kAnsLanes;
+  const auto code_tail = [&](std::size_t count) {
+    main -= count;
+    for (std::size_t r = regions.size(); r-- > 0;) {
+      for (; count > 0 && regions[r].main > 0; --count) {
+        ++regions[r].tail;
+        coders[r].put(sorted[regions[r].begin + --regions[r].main]);
+      }
+    }
+  };
+  code_tail(main % kAnsLanes);
+  std::size_t steps = 0;
+  for (; steps < kMaxTailSteps && main > 0 && (short_chunk || encoder.words() < kAnsLanes); ++steps) {
+    code_tail(kAnsLanes);
+  }
+  out.push_back(static_cast<std::uint8_t>(steps));
   if (main == 0) {
     append_words(encoder.finish(), out);
     return;
   }
-  if (model.escape >= 0) {
-    for (std::size_t i = main; i-- > 0;) {
-      if (coder.is_rare(chunk[i])) coder.put_index(chunk[i]);
+  for (std::size_t r = regions.size(); r-- > 0;) {
+    if (model.classes[regions[r].c].escape < 0) continue;
+    for (std::size_t i = regions[r].main; i-- > 0;) {
+      const std::int8_t weight = sorted[regions[r].begin + i];
+      if (coders[r].is_rare(weight)) coders[r].put_index(weight);
     }
   }
   std::vector<std::uint16_t> serial = encoder.finish();
   serial.resize(std::max(serial.size(), kAnsLanes));
   std::array<std::uint32_t, kAnsLanes> states;
   for (std::size_t lane = 0; lane < kAnsLanes; ++lane) states[lane] = kAnsLow | serial[lane];
-  const std::vector<std::uint16_t> words = encode_lanes(model, chunk.first(main), states);
+  LaneEncoder lanes(states, main);
+  for (std::size_t r = regions.size(); r-- > 0;) {
+    lanes.put(model.classes[regions[r].c], sorted.subspan(regions[r].begin, regions[r].main));
+  }
   BitWriter bits(out);
-  for (std::uint32_t state : states) bits.put(static_cast<std::uint32_t>(std::bit_width(state)) - 17, 4);
-  for (std::uint32_t state : states) bits.put(state, std::bit_width(state) - 1);
-  append_words(words, out);
+  for (const std::uint32_t state : lanes.states()) {
+    bits.put(static_cast<std::uint32_t>(std::bit_width(state)) - 17, 4);
+  }
+  for (const std::uint32_t state : lanes.states()) bits.put(state, std::bit_width(state) - 1);
+  append_words(lanes.words(), out);
   append_words(std::span(serial).subspan(kAnsLanes), out);
+}
+
+/// The inner loop's table.
+std::vector<std::uint32_t> make_slots(const AnsModel& model) {
+  std::vector<std::uint32_t> slots;
+  if (model.kind != AnsModel::Kind::kCoded) return slots;
+  slots.resize(kAnsTotal);
+  for (std::size_t s = 0; s < 256; ++s) {
+    const std::uint32_t frequency = model.frequency[s];
+    for (std::uint32_t offset = 0; offset < frequency; ++offset) {
+      slots[model.start[s] + offset] =
+          static_cast<std::uint8_t>(ans_weight(s)) | frequency << 8 | offset << 20;
+    }
+  }
+  return slots;
 }
 
 class AnsDecoder : public Decoder {
  public:
-  AnsDecoder(std::span<const std::uint8_t> table, AnsLanesFunction lanes)
-      : model_(read_ans_model(table)), lanes_(lanes) {
-    if (model_.kind != AnsModel::Kind::kCoded) return;
-    slots_.resize(kAnsTotal);
-    for (std::size_t s = 0; s < 256; ++s) {
-      const std::uint32_t frequency = model_.frequency[s];
-      for (std::uint32_t offset = 0; offset < frequency; ++offset) {
-        slots_[model_.start[s] + offset] =
-            static_cast<std::uint8_t>(ans_weight(s)) | frequency << 8 | offset << 20;
-      }
-    }
+  AnsDecoder(std::span<const std::uint8_t> table, std::int64_t cols, AnsLanesFunction lanes)
+      : model_(read_model(table, cols)), cols_(static_cast<std::size_t>(cols)), lanes_(lanes) {
+    for (const AnsModel& model : model_.classes) slots_.push_back(make_slots(model));
   }
 
   void decode(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const override {
-    if (out.empty() || model_.kind != AnsModel::Kind::kCoded) {
-      if (!coded.empty()) fail("ans chunk: {} bytes, expected none", coded.size());
-      if (!out.empty() && model_.kind == AnsModel::Kind::kEmpty)
-        fail("ans chunk: the table is of a tensor without weights");
-      std::fill(out.begin(), out.end(), ans_weight(static_cast<std::size_t>(model_.low)));
-      return;
-    }
-    if (coded.empty()) fail("ans chunk: no bytes for {} weights", out.size());
-    const std::size_t tail = std::size_t{coded[0]} * kAnsLanes + out.size() % kAnsLanes;
-    if (tail > out.size()) fail("ans chunk: a tail of {} weights in {}", tail, out.size());
-    const std::span<std::int8_t> main = out.first(out.size() - tail);
-    std::array<std::uint16_t, kAnsLanes> head;
-    std::span<const std::uint8_t> rest = coded.subspan(1);
-    if (!main.empty()) rest = decode_main(rest, main, head);
-    AnsSerialDecoder serial({head.data(), main.empty() ? 0 : kAnsLanes}, rest);
-    decode_rare(main, serial);
-    for (std::int8_t& weight : out.subspan(main.size())) weight = decode_weight(serial);
-    if (!serial.finished()) fail("ans chunk: {} bytes do not end with {} weights", coded.size(), out.size());
+    if (model_.order.is_matrix_order()) return decode_sorted(coded, out);
+    if (out.size() % cols_ != 0) fail("ans chunk: {} weights, expected whole rows of {}", out.size(), cols_);
+    const std::span<std::int8_t> sorted = ClassOrder::buffer(out.size());
+    decode_sorted(coded, sorted);
+    model_.order.restore(sorted.data(), out);
   }
 
  private:
+  /// The weights in the coded order.
+  void decode_sorted(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const {
+    std::size_t begin = 0;
+    std::size_t count = 0;  // weights of the classes with more than one value
+    for (std::size_t c = 0; c < model_.classes.size(); ++c) {
+      const AnsModel& model = model_.classes[c];
+      const std::size_t weights = model_.order.weights(c, out.size());
+      if (model.kind == AnsModel::Kind::kEmpty && weights > 0) {
+        fail("ans chunk: the table is of a tensor without weights");
+      }
+      if (model.kind == AnsModel::Kind::kCoded) {
+        count += weights;
+      } else {
+        std::fill_n(out.data() + begin, weights, ans_weight(static_cast<std::size_t>(model.low)));
+      }
+      begin += weights;
+    }
+    if (count == 0) {
+      if (!coded.empty()) fail("ans chunk: {} bytes, expected none", coded.size());
+      return;
+    }
+    if (coded.empty()) fail("ans chunk: no bytes for {} weights", out.size());
+    const std::size_t tail = std::size_t{coded[0]} * kAnsLanes + count % kAnsLanes;
+    const std::vector<Region> regions = make_regions(model_, out.size(), tail);
+    if (regions.empty()) fail("ans chunk: a tail of {} weights in {}", tail, count);
+    std::array<std::uint16_t, kAnsLanes> head;
+    std::span<const std::uint8_t> rest = coded.subspan(1);
+    if (tail < count) rest = decode_main(regions, rest, out, head);
+    AnsSerialDecoder serial({head.data(), tail < count ? kAnsLanes : 0}, rest);
+    for (const Region& region : regions) {
+      decode_rare(model_.classes[region.c], out.subspan(region.begin, region.main), serial);
+    }
+    for (const Region& region : regions) {
+      for (std::int8_t& weight : out.subspan(region.begin + region.main, region.tail)) {
+        weight = decode_weight(region.c, serial);
+      }
+    }
+    if (!serial.finished()) fail("ans chunk: {} bytes do not end with {} weights", coded.size(), out.size());
+  }
+
   /// Decodes the main part. Returns the bytes after it and in `head` what the lanes' last states hold.
-  std::span<const std::uint8_t> decode_main(std::span<const std::uint8_t> coded, std::span<std::int8_t> main,
+  std::span<const std::uint8_t> decode_main(std::span<const Region> regions,
+                                            std::span<const std::uint8_t> coded, std::span<std::int8_t> out,
                                             std::array<std::uint16_t, kAnsLanes>& head) const {
     BitReader bits(coded);
     std::array<std::uint32_t, kAnsLanes> states;
@@ -241,79 +368,90 @@ class AnsDecoder : public Decoder {
     if (!bits.ok()) fail("ans chunk: {} bytes end within the states", coded.size());
     coded = coded.subspan(used);
 
-    AnsCursor cursor{coded.data(), coded.data() + coded.size(), main.data(), main.size() / kAnsLanes};
-    lanes_(slots_.data(), states.data(), cursor);
-    std::size_t position = static_cast<std::size_t>(cursor.words - coded.data());
-    if (cursor.steps > 0) {
-      // Fewer bytes are left than a step may read: go on in a copy with zeros behind it. The loop stops
-      // as soon as it has taken one of the zeros.
-      const std::size_t left = coded.size() - position;
-      std::array<std::uint8_t, 2 * kAnsStepBytes> copy{};
-      std::copy_n(coded.data() + position, left, copy.data());
-      cursor.words = copy.data();
-      cursor.end = copy.data() + left + kAnsStepBytes;
-      lanes_(slots_.data(), states.data(), cursor);
-      const std::size_t taken = static_cast<std::size_t>(cursor.words - copy.data());
-      if (taken > left) fail("ans chunk: {} bytes end before {} weights", coded.size(), main.size());
-      position += taken;
+    LaneBytes words(coded);
+    for (const Region& region : regions) {
+      AnsCursor cursor{words.at(), words.end(), out.data() + region.begin, region.main / kAnsLanes};
+      lanes_(slots_[region.c].data(), states.data(), cursor);
+      words.move_to(cursor.words);
+      if (cursor.steps > 0 && words.go_on_in_copy()) {
+        cursor.words = words.at();
+        cursor.end = words.end();
+        lanes_(slots_[region.c].data(), states.data(), cursor);
+        words.move_to(cursor.words);
+      }
+      if (cursor.steps > 0) break;
+    }
+    if (words.taken() > coded.size()) {
+      fail("ans chunk: {} bytes end before {} weights", coded.size(), out.size());
     }
     for (std::size_t lane = 0; lane < kAnsLanes; ++lane) {
       if (states[lane] >> 16 != 1) fail("ans chunk: lane {} ends in a wrong state", lane);
       head[lane] = static_cast<std::uint16_t>(states[lane]);
     }
-    return coded.subspan(position);
+    return coded.subspan(words.taken());
   }
 
-  std::int8_t decode_index(AnsSerialDecoder& serial) const {
+  static std::int8_t decode_index(const AnsModel& model, AnsSerialDecoder& serial) {
     const std::uint32_t slot = serial.slot();
-    const std::size_t index = ((slot + 1) * model_.rare.size() - 1) >> kAnsBits;
-    const std::uint32_t start = model_.rare_start(index);
-    serial.advance(model_.rare_start(index + 1) - start, slot - start);
-    return ans_weight(model_.rare[index]);
+    const std::size_t index = ((slot + 1) * model.rare.size() - 1) >> kAnsBits;
+    const std::uint32_t start = model.rare_start(index);
+    serial.advance(model.rare_start(index + 1) - start, slot - start);
+    return ans_weight(model.rare[index]);
   }
 
-  std::int8_t decode_weight(AnsSerialDecoder& serial) const {
-    const std::uint32_t entry = slots_[serial.slot()];
+  std::int8_t decode_weight(std::size_t c, AnsSerialDecoder& serial) const {
+    const std::uint32_t entry = slots_[c][serial.slot()];
     serial.advance(entry >> 8 & 0xfff, entry >> 20);
     const auto weight = static_cast<std::int8_t>(entry & 0xff);
-    return int{ans_symbol(weight)} == model_.escape ? decode_index(serial) : weight;
+    const AnsModel& model = model_.classes[c];
+    return int{ans_symbol(weight)} == model.escape ? decode_index(model, serial) : weight;
   }
 
   /// Replaces the escapes of the main part by the values they stand for.
-  void decode_rare(std::span<std::int8_t> main, AnsSerialDecoder& serial) const {
-    if (model_.escape < 0) return;
-    const int escape = static_cast<std::uint8_t>(ans_weight(static_cast<std::size_t>(model_.escape)));
+  static void decode_rare(const AnsModel& model, std::span<std::int8_t> main, AnsSerialDecoder& serial) {
+    if (model.escape < 0) return;
+    const int escape = static_cast<std::uint8_t>(ans_weight(static_cast<std::size_t>(model.escape)));
     std::int8_t* at = main.data();
     std::int8_t* const end = at + main.size();
     while (at != end) {
       at = static_cast<std::int8_t*>(std::memchr(at, escape, static_cast<std::size_t>(end - at)));
       if (at == nullptr) break;
-      *at++ = decode_index(serial);
+      *at++ = decode_index(model, serial);
     }
   }
 
-  AnsModel model_;
+  Model model_;
+  std::size_t cols_;
   AnsLanesFunction lanes_;
-  std::vector<std::uint32_t> slots_;
+  std::vector<std::vector<std::uint32_t>> slots_;  // per class
 };
 
 class AnsCodec : public Codec {
  public:
   std::string_view name() const override { return "ans"; }
 
-  std::vector<std::uint8_t> make_table(std::span<const std::int8_t> weights, std::int64_t) const override {
-    Histogram histogram{};
-    count_values(weights, histogram);
-    return write_ans_model(make_ans_model(histogram));
+  std::vector<std::uint8_t> make_table(std::span<const std::int8_t> weights,
+                                       std::int64_t cols) const override {
+    const ColumnClasses classes = make_column_classes(weights, cols, kMaxAnsClasses, ans_class_cost);
+    std::vector<std::vector<std::uint8_t>> parts;
+    for (const Histogram& histogram : class_histograms(weights, cols, classes)) {
+      parts.push_back(write_ans_model(make_ans_model(histogram)));
+    }
+    return write_class_tables(classes, parts);
   }
 
-  void encode(std::span<const std::uint8_t> table, std::span<const std::int8_t> chunk, std::int64_t,
+  void encode(std::span<const std::uint8_t> table, std::span<const std::int8_t> chunk, std::int64_t cols,
               std::vector<std::uint8_t>& out) const override {
-    encode_chunk(read_ans_model(table), chunk, out);
+    const Model model = read_model(table, cols);
+    if (model.order.is_matrix_order()) return encode_chunk(model, chunk, out);
+    std::vector<std::int8_t> sorted(chunk.size());
+    model.order.sort(chunk, sorted.data());
+    encode_chunk(model, sorted, out);
   }
 
-  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table, std::int64_t) const override {
-    return make_ans_decoder(table, ans_lanes(active_isa()));
+  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table,
+                                        std::int64_t cols) const override {
+    return make_ans_decoder(table, cols, ans_lanes(active_isa()));
   }
 };
 
@@ -327,8 +465,9 @@ AnsLanesFunction ans_lanes([[maybe_unused]] Isa isa) {
   return ans_lanes_scalar;
 }
 
-std::unique_ptr<Decoder> make_ans_decoder(std::span<const std::uint8_t> table, AnsLanesFunction lanes) {
-  return std::make_unique<AnsDecoder>(table, lanes);
+std::unique_ptr<Decoder> make_ans_decoder(std::span<const std::uint8_t> table, std::int64_t cols,
+                                          AnsLanesFunction lanes) {
+  return std::make_unique<AnsDecoder>(table, cols, lanes);
 }
 
 const Codec& ans_codec() {

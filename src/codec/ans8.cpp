@@ -16,13 +16,14 @@
 #include "codec/bit_stream.h"
 #include "codec/builtin.h"
 #include "codec/class_order.h"
+#include "codec/padded_bytes.h"
 
 namespace twofold {
 
 namespace {
 
 constexpr std::size_t kLanes = kAns8Unit * kAns8Groups;
-constexpr std::size_t kMaxClasses = 8;
+constexpr std::size_t kMaxStateBytes = kLanes * (3 + 15) / 8;  // 3 bits of length, up to 15 bits
 constexpr std::size_t kBatchUnits = Ans8RawReader::kBatch / kAns8Unit;
 
 struct Model {
@@ -39,44 +40,7 @@ Model read_model(std::span<const std::uint8_t> table, std::int64_t cols) {
   return model;
 }
 
-/// Reads what the lanes read, and goes on in a copy with zeros behind it when fewer bytes are left than a
-/// unit may read.
-class LaneBytes {
- public:
-  explicit LaneBytes(std::span<const std::uint8_t> bytes) : bytes_(bytes) {
-    at_ = bytes.data();
-    end_ = at_ + bytes.size();
-  }
-
-  const std::uint8_t* at() const { return at_; }
-  const std::uint8_t* end() const { return end_; }
-  void move_to(const std::uint8_t* at) { at_ = at; }
-
-  /// False when that has been done before: then a zero has been taken.
-  bool go_on_in_copy() {
-    if (copied_) return false;
-    copied_ = true;
-    left_ = static_cast<std::size_t>(end_ - at_);
-    std::copy_n(at_, left_, copy_.data());
-    at_ = copy_.data();
-    end_ = at_ + left_ + kAns8Unit;
-    return true;
-  }
-
-  /// Bytes taken; more than there are when zeros have been taken.
-  std::size_t taken() const {
-    if (!copied_) return static_cast<std::size_t>(at_ - bytes_.data());
-    return bytes_.size() - left_ + static_cast<std::size_t>(at_ - copy_.data());
-  }
-
- private:
-  std::span<const std::uint8_t> bytes_;
-  const std::uint8_t* at_;
-  const std::uint8_t* end_;
-  bool copied_ = false;
-  std::size_t left_ = 0;
-  std::array<std::uint8_t, 2 * kAns8Unit> copy_{};
-};
+using LaneBytes = PaddedBytes<kAns8Unit>;
 
 class Ans8Decoder : public Decoder {
  public:
@@ -96,9 +60,7 @@ class Ans8Decoder : public Decoder {
   void decode(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const override {
     if (model_.order.is_matrix_order()) return decode_sorted(coded, out.data(), out.size());
     if (out.size() % cols_ != 0) fail("ans8 chunk: {} weights, expected whole rows of {}", out.size(), cols_);
-    // The thread's buffer, because to allocate one per chunk would cost a tenth of the time.
-    thread_local std::vector<std::int8_t> sorted;
-    if (sorted.size() < out.size() + ClassOrder::kPadding) sorted.resize(out.size() + ClassOrder::kPadding);
+    const std::span<std::int8_t> sorted = ClassOrder::buffer(out.size());
     decode_sorted(coded, sorted.data(), out.size());
     model_.order.restore(sorted.data(), out);
   }
@@ -148,8 +110,8 @@ class Ans8Decoder : public Decoder {
                                              std::span<const std::uint8_t> coded, std::int8_t* out,
                                              std::array<std::uint16_t, kAns8PayloadWords>& payload) const {
     Ans8States states;
+    coded = coded.subspan(read_states(coded, states));
     BitReader bits(coded);
-    read_states(bits, states);
     std::vector<std::size_t> fields;  // of each region
     std::size_t raw_bytes = 0;
     for (const Ans8Region& region : regions) {
@@ -174,21 +136,13 @@ class Ans8Decoder : public Decoder {
       const std::size_t size = ans8_raw_bytes(fields[r], k);
       Ans8Cursor cursor{
           bytes.at(), bytes.end(), nullptr, nullptr, out + region.begin, region.main / kAns8Unit, group};
-      if (k == 0) {
-        run(tables_[region.c], states, cursor, bytes);
-      } else {
+      if (tables_[region.c].raw_kind == Ans8Raw::kSome) {
         Ans8RawReader reader(raw.first(size), fields[r], k);
-        const std::size_t units = cursor.units;
-        for (std::size_t done = 0; done < units; done += kBatchUnits) {
-          reader.fill();
-          cursor.raw = reader.data();
-          cursor.raw_end = reader.end() + Ans8RawReader::kPadding;
-          cursor.units = std::min(kBatchUnits, units - done);
-          run(tables_[region.c], states, cursor, bytes);
-          if (!reader.advance(cursor.raw))
-            fail("ans8 chunk: more weights with raw bits than there are raw bits");
-        }
-        if (!reader.finished()) fail("ans8 chunk: fewer weights with raw bits than there are raw bits");
+        run_some_raw(tables_[region.c], states, cursor, bytes, reader);
+      } else {
+        cursor.raw = raw.data();
+        cursor.raw_end = raw.data() + size;
+        run(tables_[region.c], states, cursor, bytes);
       }
       raw = raw.subspan(size);
       group = cursor.group;
@@ -206,14 +160,30 @@ class Ans8Decoder : public Decoder {
     return coded.subspan(bytes.taken());
   }
 
-  static void read_states(BitReader& bits, Ans8States& states) {
-    std::array<int, kLanes> size;
-    for (int& s : size) s = static_cast<int>(bits.get(3)) + kAns8Bits;
+  /// Returns the bytes read.
+  static std::size_t read_states(std::span<const std::uint8_t> coded, Ans8States& states) {
+    // A copy with zeros behind it, so that whole words can be read.
+    std::array<std::uint8_t, kMaxStateBytes + 2> copy{};
+    std::copy_n(coded.data(), std::min(coded.size(), kMaxStateBytes), copy.data());
+    const auto get = [&](std::size_t position, int bits) {
+      const std::uint8_t* const at = copy.data() + position / 8;
+      const std::uint32_t word = at[0] | std::uint32_t{at[1]} << 8 | std::uint32_t{at[2]} << 16;
+      return word >> position % 8 & ((1u << bits) - 1);
+    };
+    std::size_t position = 3 * kLanes;
     for (std::size_t lane = 0; lane < kLanes; ++lane) {
-      const std::uint32_t state = 1u << size[lane] | bits.get(size[lane]);
+      const int size = static_cast<int>(get(3 * lane, 3)) + kAns8Bits;
+      const std::uint32_t state = 1u << size | get(position, size);
+      position += static_cast<std::size_t>(size);
       states.low[lane / kAns8Unit][lane % kAns8Unit] = static_cast<std::uint8_t>(state);
       states.high[lane / kAns8Unit][lane % kAns8Unit] = static_cast<std::uint8_t>(state >> 8);
     }
+    const std::size_t bytes = (position + 7) / 8;
+    if (bytes > coded.size()) fail("ans8 chunk: {} bytes end within the states", coded.size());
+    if (position % 8 != 0 && get(position, static_cast<int>(8 * bytes - position)) != 0) {
+      fail("ans8 chunk: bits set behind the states");
+    }
+    return bytes;
   }
 
   /// All units of the cursor.
@@ -221,8 +191,7 @@ class Ans8Decoder : public Decoder {
     lanes_(tables, states, cursor);
     bytes.move_to(cursor.bytes);
     if (cursor.units == 0) return;
-    const bool raw_left = tables.raw_kind == Ans8Raw::kNone ||
-                          cursor.raw_end - cursor.raw >= static_cast<std::ptrdiff_t>(kAns8Unit);
+    const bool raw_left = cursor.raw_end - cursor.raw >= ans8_raw_unit(tables.raw_kind);
     if (raw_left && bytes.go_on_in_copy()) {
       cursor.bytes = bytes.at();
       cursor.end = bytes.end();
@@ -230,6 +199,21 @@ class Ans8Decoder : public Decoder {
       bytes.move_to(cursor.bytes);
     }
     if (cursor.units > 0) fail("ans8 chunk: its bytes end before its weights");
+  }
+
+  /// All units of the cursor, of which some weights have raw bits.
+  void run_some_raw(const Ans8Tables& tables, Ans8States& states, Ans8Cursor& cursor, LaneBytes& bytes,
+                    Ans8RawReader& reader) const {
+    const std::size_t units = cursor.units;
+    for (std::size_t done = 0; done < units; done += kBatchUnits) {
+      reader.fill();
+      cursor.raw = reader.data();
+      cursor.raw_end = reader.end() + Ans8RawReader::kPadding;
+      cursor.units = std::min(kBatchUnits, units - done);
+      run(tables, states, cursor, bytes);
+      if (!reader.advance(cursor.raw)) fail("ans8 chunk: more weights with raw bits than there are raw bits");
+    }
+    if (!reader.finished()) fail("ans8 chunk: fewer weights with raw bits than there are raw bits");
   }
 
   static std::int8_t decode_index(const Ans8Model& model, AnsSerialDecoder& serial) {
@@ -282,12 +266,7 @@ class Ans8Codec : public Codec {
 
   std::vector<std::uint8_t> make_table(std::span<const std::int8_t> weights,
                                        std::int64_t cols) const override {
-    const ColumnClasses classes = make_column_classes(weights, cols, kMaxClasses, [](const Histogram& h) {
-      double total = 0, present = 0;
-      for (const std::uint64_t count : h) total += static_cast<double>(count), present += count > 0;
-      // About what the table of a class takes.
-      return order0_entropy(h) * total + 8 * (9 + std::min(present, 64.0) * 0.5);
-    });
+    const ColumnClasses classes = make_column_classes(weights, cols, kMaxAnsClasses, ans_class_cost);
     std::vector<std::vector<std::uint8_t>> parts;
     for (const Histogram& histogram : class_histograms(weights, cols, classes)) {
       parts.push_back(write_ans8_model(make_ans8_model(histogram)));

@@ -230,12 +230,13 @@ void encode_ans8_chunk(const ClassOrder& order, std::span<const Ans8Model> model
     unit -= regions[r].main / kAns8Unit;
   }
 
+  BitWriter state_bits(out);
+  for (const std::uint32_t state : lanes.states()) {
+    state_bits.put(static_cast<std::uint32_t>(std::bit_width(state)) - kAns8Bits - 1, 3);
+  }
+  for (const std::uint32_t state : lanes.states()) state_bits.put(state, std::bit_width(state) - 1);
   std::vector<std::uint8_t> planes;
   BitWriter bits(out);
-  for (const std::uint32_t state : lanes.states()) {
-    bits.put(static_cast<std::uint32_t>(std::bit_width(state)) - kAns8Bits - 1, 3);
-  }
-  for (const std::uint32_t state : lanes.states()) bits.put(state, std::bit_width(state) - 1);
   for (const Ans8Region& region : regions) {
     const Ans8Model& model = models[region.c];
     if (model.raw_bits == 0 || region.main == 0) continue;

@@ -2,9 +2,22 @@
 
 namespace twofold {
 
+namespace {
+
+/// Raw bits of a lane, when all have `bits`.
+inline std::uint32_t plane_bits(const std::uint8_t* planes, std::size_t lane, int bits) {
+  std::uint32_t raw = bits > 1 ? planes[lane % 16] >> (lane / 16 * 2) & 3 : 0;
+  if (bits % 2 == 1)
+    raw |= static_cast<std::uint32_t>(planes[8 * (bits - 1) + static_cast<int>(lane % 8)] >> (lane / 8) & 1)
+           << (bits - 1);
+  return raw;
+}
+
+}  // namespace
+
 void ans8_lanes_scalar(const Ans8Tables& tables, Ans8States& states, Ans8Cursor& cursor) {
-  const std::uint32_t all = tables.raw_kind == Ans8Raw::kAll;
-  for (; ans8_goes_on(cursor, tables.raw_kind, 1); --cursor.units) {
+  const Ans8Raw kind = tables.raw_kind;
+  for (; ans8_goes_on(cursor, kind, 1); --cursor.units) {
     const std::uint8_t* bytes = cursor.bytes;
     const std::uint8_t* raw = cursor.raw;
     std::uint8_t* const low = states.low[cursor.group].data();
@@ -19,15 +32,17 @@ void ans8_lanes_scalar(const Ans8Tables& tables, Ans8States& states, Ans8Cursor&
       low[lane] = static_cast<std::uint8_t>(state);
       high[lane] = static_cast<std::uint8_t>(state >> 8);
       std::uint32_t weight = entry & 0xff;
-      if (tables.raw_kind != Ans8Raw::kNone) {
-        const std::uint32_t has_raw = (entry >> 31) | all;
+      if (kind == Ans8Raw::kSome) {
+        const std::uint32_t has_raw = entry >> 31;
         weight += *raw & (0u - has_raw);
         raw += has_raw;
+      } else if (kind != Ans8Raw::kNone) {
+        weight += plane_bits(raw, lane, static_cast<int>(kind));
       }
       cursor.out[lane] = static_cast<std::int8_t>(weight);
     }
     cursor.bytes = bytes;
-    cursor.raw = raw;
+    cursor.raw = kind == Ans8Raw::kSome ? raw : raw + ans8_raw_unit(kind);
     cursor.out += kAns8Unit;
     cursor.group = (cursor.group + 1) % kAns8Groups;
   }

@@ -7,11 +7,9 @@ namespace twofold {
 
 namespace {
 
-constexpr std::size_t kPositions = kAns8Total / kAns8Columns;  // slots of a column
-
 /// Which two symbols share a column: slots below `own` are the column's own symbol's.
 struct Column {
-  std::size_t own = kPositions;
+  std::size_t own = kAns8Positions;
   std::size_t alias = 0;
 };
 
@@ -25,13 +23,13 @@ std::array<Column, kAns8Columns> make_columns(const Ans8Model& model) {
   std::vector<std::size_t> small;  // in the order in which they are filled
   for (std::size_t s = 0; s < kAns8Columns; ++s) {
     columns[s].alias = s;
-    if (left[s] < kPositions) small.push_back(s);
+    if (left[s] < kAns8Positions) small.push_back(s);
   }
   for (std::size_t i = 0; i < small.size(); ++i) {
     const auto donor = static_cast<std::size_t>(std::max_element(left.begin(), left.end()) - left.begin());
     columns[small[i]] = {left[small[i]], donor};
-    left[donor] -= kPositions - left[small[i]];
-    if (left[donor] < kPositions) small.push_back(donor);
+    left[donor] -= kAns8Positions - left[small[i]];
+    if (left[donor] < kAns8Positions) small.push_back(donor);
   }
   return columns;
 }
@@ -41,11 +39,14 @@ std::array<Column, kAns8Columns> make_columns(const Ans8Model& model) {
 std::array<Ans8Slot, 256> ans8_slots(const Ans8Model& model) {
   const std::array<Column, kAns8Columns> columns = make_columns(model);
   std::array<Ans8Slot, 256> slots;
-  std::array<std::uint8_t, kAns8Columns> next{};
+  std::array<std::size_t, kAns8Columns> next{};  // number among a symbol's slots
+  for (std::size_t c = 0; c < kAns8Columns; ++c) next[c] = columns[c].own;
   for (std::size_t slot = 0; slot < slots.size(); ++slot) {
-    const std::size_t c = slot / kPositions;
-    const std::size_t s = slot % kPositions < columns[c].own ? c : columns[c].alias;
-    slots[slot] = {static_cast<std::uint8_t>(s), next[s]++};
+    const std::size_t c = slot / kAns8Positions;
+    const std::size_t position = slot % kAns8Positions;
+    const bool own = position < columns[c].own;
+    const std::size_t s = own ? c : columns[c].alias;
+    slots[slot] = {static_cast<std::uint8_t>(s), static_cast<std::uint8_t>(own ? position : next[s]++)};
   }
   return slots;
 }
@@ -58,13 +59,10 @@ Ans8Tables make_ans8_tables(const Ans8Model& model) {
   const std::array<Column, kAns8Columns> columns = make_columns(model);
   const std::array<Ans8Slot, 256> slots = ans8_slots(model);
   for (std::size_t c = 0; c < kAns8Columns; ++c) {
-    const std::size_t first = c * kPositions;
-    // A column of one symbol has itself as its alias, so that any divider does.
-    const std::size_t divider = first + columns[c].own % kPositions;
-    put(tables.divider, c, divider);
+    put(tables.own, c, columns[c].own);
     put(tables.alias, c, columns[c].alias);
-    put(tables.own_offset, c, slots[first].number - first);
-    put(tables.alias_offset, c, slots[divider].number - divider);
+    const std::size_t last = kAns8Positions - 1;
+    put(tables.offset, c, slots[c * kAns8Positions + last].number - last);
   }
   for (std::size_t s = 0; s < model.symbols.size(); ++s) {
     const Ans8Symbol& symbol = model.symbols[s];
@@ -72,7 +70,7 @@ Ans8Tables make_ans8_tables(const Ans8Model& model) {
     put(tables.base, s, static_cast<std::uint8_t>(symbol.base));
     put(tables.raw, s, symbol.raw ? 0xff : 0);
     tables.large = tables.large || symbol.frequency > 127;
-    if (symbol.raw) tables.raw_kind = model.all_raw() ? Ans8Raw::kAll : Ans8Raw::kSome;
+    if (symbol.raw) tables.raw_kind = model.all_raw() ? static_cast<Ans8Raw>(model.raw_bits) : Ans8Raw::kSome;
   }
   for (std::size_t slot = 0; slot < slots.size(); ++slot) {
     const std::size_t s = slots[slot].symbol;

@@ -111,6 +111,24 @@ void ClassOrder::restore(const std::int8_t* sorted, std::span<std::int8_t> matri
   }
 }
 
+std::span<std::int8_t> ClassOrder::buffer(std::size_t count) {
+  thread_local std::vector<std::int8_t> bytes;
+  if (bytes.size() < count + kPadding) bytes.resize(count + kPadding);
+  return std::span(bytes).first(count);
+}
+
+double ans_class_cost(const Histogram& histogram) {
+  constexpr double kTableBits = 8 * 9;  // without frequencies
+  constexpr double kFrequencyBits = 4;
+  double total = 0;
+  double values = 0;
+  for (const std::uint64_t count : histogram) {
+    total += static_cast<double>(count);
+    values += count > 0 ? 1 : 0;
+  }
+  return order0_entropy(histogram) * total + kTableBits + kFrequencyBits * std::min(values, 64.0);
+}
+
 std::vector<std::uint8_t> write_class_tables(const ColumnClasses& classes,
                                              std::span<const std::vector<std::uint8_t>> parts) {
   if (classes.size() == 1) return parts[0];

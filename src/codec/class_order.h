@@ -27,12 +27,20 @@ class ClassOrder {
   void restore(const std::int8_t* sorted, std::span<std::int8_t> matrix) const;
 
   static constexpr std::size_t kPadding = 16;
+  /// A buffer of this thread for `count` weights in the coded order, with the padding behind them. Kept,
+  /// because to allocate one per chunk would cost a tenth of the time.
+  static std::span<std::int8_t> buffer(std::size_t count);
 
  private:
   ColumnClasses classes_;
   std::vector<std::uint32_t> rank_;   // of each column among those of its class
   std::vector<std::uint32_t> class_;  // of each column
 };
+
+inline constexpr std::size_t kMaxAnsClasses = 8;  // more save next to nothing and take time to load
+
+/// Cost of a class for make_column_classes: its entropy, and about what its table takes.
+double ans_class_cost(const Histogram& histogram);
 
 /// A table with one part per class. For one class it is that part. Else, little-endian: 127, the number of
 /// classes (2-16), the map of write_column_classes, and per class 2 bytes of length and its part. No part

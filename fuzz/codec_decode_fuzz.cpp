@@ -11,7 +11,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (input.byte() % 2 == 0) {
     const std::size_t count = input.number() % 9000;
     const std::vector<std::uint8_t> table = input.take(input.byte());
-    fuzz::decode_all(codec, table, input.rest(), count);
+    const std::int64_t cols = 1 + input.byte();
+    fuzz::decode_all(codec, table, cols, input.rest(), count);
     return 0;
   }
   struct Damage {
@@ -21,10 +22,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::vector<Damage> damages(input.byte() % 5);
   for (Damage& damage : damages) damage = {input.number(), input.byte()};
   const std::size_t cut = input.byte() % 2 == 0 ? 0 : input.number();
-  const std::vector<std::int8_t> weights = fuzz::draw_weights(input);
-  std::vector<std::uint8_t> table = codec.make_table(weights, 1);
+  const std::size_t width = 1 + input.byte();
+  const auto cols = static_cast<std::int64_t>(width);
+  const std::vector<std::int8_t> weights = fuzz::draw_weights(input, width);
+  std::vector<std::uint8_t> table = codec.make_table(weights, cols);
   std::vector<std::uint8_t> coded;
-  codec.encode(table, weights, 1, coded);
+  codec.encode(table, weights, cols, coded);
   coded.resize(coded.size() - std::min(cut, coded.size()));
   coded.shrink_to_fit();
   bool changed = cut > 0;
@@ -34,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     (at < table.size() ? table[at] : coded[at - table.size()]) ^= damage.mask;
     changed = true;
   }
-  const auto decoded = fuzz::decode_all(codec, table, coded, weights.size());
+  const auto decoded = fuzz::decode_all(codec, table, cols, coded, weights.size());
   if (!changed) fuzz::check(decoded == weights);
   return 0;
 }

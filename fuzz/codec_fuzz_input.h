@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "codec/ans.h"
+#include "codec/ans8.h"
 #include "codec/codec.h"
 
 namespace twofold::fuzz {
@@ -48,13 +49,16 @@ inline const Codec& pick_codec(Input& input) {
   return *codecs()[input.byte() % codecs().size()];
 }
 
-/// Weights drawn from the bytes that are left, so that any histogram can come up at any length.
-inline std::vector<std::int8_t> draw_weights(Input& input) {
-  std::vector<std::int8_t> weights(input.number() % 9000);
+/// Rows of `cols` weights drawn from the bytes that are left, so that any histogram can come up at any
+/// length. Each column draws from the values that begin at one of four places, so that columns can differ.
+inline std::vector<std::int8_t> draw_weights(Input& input, std::size_t cols) {
+  std::vector<std::int8_t> weights(input.number() % 9000 / cols * cols);
   Random random(input.number());
+  const std::size_t kinds = 1 + input.byte() % 4;
   const std::vector<std::uint8_t> values = input.rest();
-  for (std::int8_t& weight : weights) {
-    weight = values.empty() ? std::int8_t{0} : static_cast<std::int8_t>(values[random.below(values.size())]);
+  for (std::size_t i = 0; i < weights.size() && !values.empty(); ++i) {
+    const std::size_t skip = values.size() * (i % cols % kinds) / kinds;
+    weights[i] = static_cast<std::int8_t>(values[skip + random.below(values.size() - skip)]);
   }
   return weights;
 }
@@ -75,21 +79,26 @@ inline std::optional<std::vector<std::int8_t>> decode(const Decoder& decoder,
   return out;
 }
 
-/// Decodes with the codec and, for `ans`, with every inner loop this machine can run; all must agree.
+/// Decodes rows of `cols` weights with the codec and, for `ans` and `ans8`, with every inner loop this
+/// machine can run; all must agree.
 inline std::optional<std::vector<std::int8_t>> decode_all(const Codec& codec,
                                                           const std::vector<std::uint8_t>& table,
+                                                          std::int64_t cols,
                                                           const std::vector<std::uint8_t>& coded,
                                                           std::size_t count) {
   std::unique_ptr<Decoder> decoder;
   try {
-    decoder = codec.make_decoder(table, 1);
+    decoder = codec.make_decoder(table, cols);
   } catch (const Error&) {
     return std::nullopt;
   }
   const auto result = decode(*decoder, coded, count);
-  if (codec.name() != std::string_view("ans")) return result;
   for (const Isa isa : available_isas()) {
-    check(decode(*make_ans_decoder(table, ans_lanes(isa)), coded, count) == result);
+    if (codec.name() == "ans") {
+      check(decode(*make_ans_decoder(table, cols, ans_lanes(isa)), coded, count) == result);
+    } else if (codec.name() == "ans8") {
+      check(decode(*make_ans8_decoder(table, cols, ans8_lanes(isa)), coded, count) == result);
+    }
   }
   return result;
 }

@@ -5,7 +5,7 @@
 //   else:    low, high   smallest and largest weight, int8, low < high
 //            k           raw bits of a bucket, 0-3
 //            zone        first value of the zone of single values, int8
-//            zone size   values of the zone
+//            zone size   values of the zone; 0 stands for 256 when k = 0
 //            below       buckets below the zone, each of 2^k values; 0 when k = 0
 //            above       buckets above it
 //            bits        frequency of each cell in rising order, 0-255, as ans_frequencies.h says; zero bits
@@ -252,7 +252,7 @@ Ans8Model read_ans8_model(std::span<const std::uint8_t> table) {
   model.high = value(1);
   model.raw_bits = table[2];
   model.zone = value(3);
-  model.zone_size = table[4];
+  model.zone_size = table[4] == 0 && model.raw_bits == 0 ? 256 : table[4];
   model.below = table[5];
   model.above = table[6];
   if (model.low >= model.high) fail("ans8 table: smallest weight {}, largest {}", model.low, model.high);

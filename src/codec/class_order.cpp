@@ -96,7 +96,7 @@ void ClassOrder::restore(const std::int8_t* sorted, std::span<std::int8_t> matri
     }
     std::int8_t* const out = matrix.data() + first * cols;
     std::size_t column = 0;
-    for (; column + kBlock <= cols; column += kBlock) {
+    for (; height > 2 && column + kBlock <= cols; column += kBlock) {
       std::uint64_t at[kBlock];
 #pragma GCC unroll 16
       for (std::size_t i = 0; i < kBlock; ++i) {

@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "codec/builtin.h"
 #include "codec/tableless.h"
@@ -63,10 +65,13 @@ TEST(CodecBench, CountsAllBytesAndSumsTheEntropiesOfTheMatrices) {
   };
   code(a, 300, 13);
   code(b, 40, 102);
-  EXPECT_EQ(figures[1].table_bytes, tables);
-  EXPECT_EQ(figures[1].coded_bytes, by_hand.size() + tables);
-  EXPECT_NEAR(figures[1].over_entropy(),
-              8.0 * figures[1].coded_bytes / weights / figures[1].entropy_bits_per_weight - 1, 1e-12);
+  const auto ans =
+      std::find_if(figures.begin(), figures.end(), [](const CodecFigures& f) { return f.name == "ans"; });
+  ASSERT_NE(ans, figures.end());
+  EXPECT_EQ(ans->table_bytes, tables);
+  EXPECT_EQ(ans->coded_bytes, by_hand.size() + tables);
+  EXPECT_NEAR(ans->over_entropy(), 8.0 * ans->coded_bytes / weights / ans->entropy_bits_per_weight - 1,
+              1e-12);
 }
 
 TEST(CodecBench, ADecoderThatGivesOtherWeightsIsAnError) {

@@ -85,4 +85,16 @@ inline Weights make_source(const std::string& name, std::size_t count, std::uint
   });
 }
 
+/// A matrix whose columns have deviations from 1 to 12 in no order.
+inline Weights channel_matrix(std::size_t rows, std::size_t cols, std::uint64_t seed = 1) {
+  Random random(seed);
+  std::vector<double> deviations(cols);
+  for (double& deviation : deviations) deviation = std::exp2(3.6 * random.uniform());
+  Weights weights;
+  for (std::size_t i = 0; i < rows * cols; ++i) {
+    weights.push_back(clamp_weight(normal(random) * deviations[i % cols]));
+  }
+  return weights;
+}
+
 }  // namespace twofold

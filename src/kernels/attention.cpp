@@ -13,7 +13,7 @@ namespace {
 using Size = std::size_t;
 
 constexpr Size kKeyBlock = 256;    // positions per step: their scores and values stay in L2
-constexpr Size kFewKeyBlock = 32;  // the same for a few queries, where only memory counts
+constexpr Size kFewKeyBlock = 64;  // the same for a few queries, where only memory counts
 
 /// The queries of one key head and what they have seen of it so far (Dao et al., "FlashAttention",
 /// arXiv 2205.14135, algorithm 1). Row = token * heads + head.

@@ -135,14 +135,20 @@ void run_layer(const ModelSpec& spec, const LayerSpec& layer, const LayerWeights
   const float scale = 1.0F / std::sqrt(static_cast<float>(spec.head_dim));
   AlignedVector<float> attended(n * q_size);
   pool.run(tasks.size(), [&](Size begin, Size end, int worker) {
-    for (Size i = begin; i < end; ++i) {
+    for (Size i = begin; i < end;) {
       const AttentionTask& task = tasks[i];
+      Size heads = 1;  // neighbours read longer pieces of memory; blocks of tokens have enough to compute
+      if (task.slice->tokens == 1) {
+        while (i + heads < end && tasks[i + heads].slice == task.slice) ++heads;
+      }
       const Size head_offset = size_of(task.kv_head * heads_per_kv) * head_dim;
       attend(&q[size_of(task.row) * q_size + head_offset], q_size,
              task.slice->cache->keys.data() + size_of(task.kv_head) * head_dim,
              task.slice->cache->values.data() + size_of(task.kv_head) * head_dim, kv_size,
              size_of(task.position), size_of(task.tokens), size_of(heads_per_kv), head_dim, scale,
-             workspace.worker(worker).floats, &attended[size_of(task.row) * q_size + head_offset], q_size);
+             workspace.worker(worker).floats, &attended[size_of(task.row) * q_size + head_offset], q_size,
+             heads);
+      i += heads;
     }
   });
   mixed.swap(attended);

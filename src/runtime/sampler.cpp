@@ -27,6 +27,10 @@ void check(const SamplingOptions& options) {
           "a number above 0", options.repetition_penalty);
 }
 
+bool Sampler::Candidate::operator<(const Candidate& other) const {
+  return logit != other.logit ? logit > other.logit : id < other.id;
+}
+
 Sampler::Sampler(const SamplingOptions& options) : options_(options), random_(options.seed) {
   check(options);
 }
@@ -46,30 +50,22 @@ std::int32_t Sampler::sample(std::span<float> logits, std::span<const std::int32
   if (!std::isfinite(max)) fail("the model's logits are not finite");
   if (options_.temperature == 0.0F) return best;
 
-  candidates_.clear();
-  for (std::size_t i = 0; i < logits.size(); ++i) {
-    const double p = std::exp((static_cast<double>(logits[i]) - max) / options_.temperature);
-    if (p > 0) candidates_.push_back({static_cast<std::int32_t>(i), logits[i], p});
-  }
-  const auto more_likely = [](const Candidate& a, const Candidate& b) {
-    return a.logit != b.logit ? a.logit > b.logit : a.id < b.id;
+  const auto probability = [&](float logit) {
+    return std::exp((static_cast<double>(logit) - max) / options_.temperature);  // that of the best is 1
   };
-  std::size_t keep = candidates_.size();
-  if (options_.top_k > 0) keep = std::min(keep, static_cast<std::size_t>(options_.top_k));
-  const bool ordered = keep < candidates_.size() || options_.top_p < 1;
-  if (ordered) {
-    std::partial_sort(candidates_.begin(), candidates_.begin() + static_cast<std::ptrdiff_t>(keep),
-                      candidates_.end(), more_likely);
-    candidates_.resize(keep);
+  const auto k = static_cast<std::size_t>(options_.top_k);
+  if (k > 0 && k < logits.size()) {
+    keep_largest(logits, k);
+    for (Candidate& c : candidates_) c.probability = probability(c.logit);
+    std::erase_if(candidates_, [](const Candidate& c) { return c.probability == 0; });
+  } else {
+    candidates_.clear();
+    for (std::size_t i = 0; i < logits.size(); ++i) {
+      const double p = probability(logits[i]);
+      if (p > 0) candidates_.push_back({static_cast<std::int32_t>(i), logits[i], p});
+    }
   }
-  if (options_.top_p < 1) {
-    double total = 0;
-    for (const Candidate& c : candidates_) total += c.probability;
-    double sum = 0;
-    keep = 0;
-    while (keep < candidates_.size() && sum < options_.top_p * total) sum += candidates_[keep++].probability;
-    candidates_.resize(std::max<std::size_t>(keep, 1));
-  }
+  if (options_.top_p < 1) keep_top_p();
   if (options_.min_p > 0) {
     std::erase_if(candidates_,
                   [&](const Candidate& c) { return c.probability < options_.min_p; });  // the best has 1
@@ -82,6 +78,44 @@ std::int32_t Sampler::sample(std::span<float> logits, std::span<const std::int32
     if (left < 0) return c.id;
   }
   return candidates_.back().id;
+}
+
+void Sampler::keep_largest(std::span<const float> logits, std::size_t k) {
+  candidates_.clear();
+  for (std::size_t i = 0; i < k; ++i) candidates_.push_back({static_cast<std::int32_t>(i), logits[i], 0});
+  std::make_heap(candidates_.begin(), candidates_.end());  // the least likely is at its front
+  for (std::size_t i = k; i < logits.size(); ++i) {
+    if (logits[i] <= candidates_.front().logit) continue;
+    std::pop_heap(candidates_.begin(), candidates_.end());
+    candidates_.back() = {static_cast<std::int32_t>(i), logits[i], 0};
+    std::push_heap(candidates_.begin(), candidates_.end());
+  }
+  std::sort_heap(candidates_.begin(), candidates_.end());
+}
+
+void Sampler::keep_top_p() {
+  double wanted = 0;
+  for (const Candidate& c : candidates_) wanted += c.probability;
+  wanted *= options_.top_p;
+  // Halves the range in which the last one to keep lies: all before it are more likely, all after it less.
+  constexpr std::ptrdiff_t kFew = 64;
+  auto begin = candidates_.begin();
+  auto end = candidates_.end();
+  while (end - begin > kFew) {
+    const auto middle = begin + (end - begin) / 2;
+    std::nth_element(begin, middle, end);
+    double sum = 0;
+    for (auto c = begin; c != middle; ++c) sum += c->probability;
+    if (sum < wanted) {
+      wanted -= sum;
+      begin = middle;
+    } else {
+      end = middle;
+    }
+  }
+  std::sort(begin, end);
+  while (begin != end && (begin == candidates_.begin() || wanted > 0)) wanted -= begin++->probability;
+  candidates_.erase(begin, candidates_.end());
 }
 
 }  // namespace twofold

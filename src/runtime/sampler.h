@@ -34,7 +34,11 @@ class Sampler {
     std::int32_t id;
     float logit;
     double probability;
+    bool operator<(const Candidate& other) const;  // is more likely
   };
+
+  void keep_largest(std::span<const float> logits, std::size_t k);
+  void keep_top_p();
 
   SamplingOptions options_;
   Random random_;

@@ -65,6 +65,58 @@ TEST(Sampler, TopPKeepsTheSmallestSetThatReachesIt) {
   EXPECT_FALSE(counts.contains(3));
 }
 
+/// Some hundred tokens in mixed order whose probabilities fall so slowly that all of the first ones are
+/// drawn.
+std::vector<float> many_logits() {
+  std::vector<float> logits(600);
+  for (std::size_t i = 0; i < logits.size(); ++i) {
+    logits[i * 7 % 600] = -0.01F * static_cast<float>(i);  // token 7 i is the i-th likeliest
+  }
+  return logits;
+}
+
+TEST(Sampler, TopKOfManyTokens) {
+  SamplingOptions options = plain();
+  options.top_k = 100;
+  Sampler sampler(options);
+  const auto counts = draw(sampler, many_logits(), 5000);
+  EXPECT_EQ(counts.size(), 100U);
+  for (std::int32_t i = 0; i < 100; ++i) EXPECT_TRUE(counts.contains(i * 7 % 600)) << i;
+}
+
+TEST(Sampler, TopPOfManyTokens) {
+  const std::vector<float> logits = many_logits();
+  double total = 0;
+  for (const float logit : logits) total += std::exp(logit);
+  for (const float p : {0.1F, 0.5F, 0.7F}) {
+    std::int32_t expected = 0;
+    for (double sum = 0; sum < p * total; ++expected) sum += std::exp(-0.01 * expected);
+    SamplingOptions options = plain();
+    options.top_p = p;
+    Sampler sampler(options);
+    const auto counts = draw(sampler, logits, 5000);
+    EXPECT_EQ(counts.size(), static_cast<std::size_t>(expected));
+    for (std::int32_t i = 0; i < expected; ++i) EXPECT_TRUE(counts.contains(i * 7 % 600)) << p << ": " << i;
+  }
+}
+
+TEST(Sampler, EqualLogitsAtTheEdgeOfTopK) {
+  SamplingOptions options = plain();
+  options.top_k = 3;
+  Sampler sampler(options);
+  const auto counts = draw(sampler, {1, 2, 1, 1, 2, 1}, 1000);
+  EXPECT_EQ(counts.size(), 3U);
+  EXPECT_TRUE(counts.contains(0) && counts.contains(1) && counts.contains(4));
+}
+
+TEST(Sampler, ForbiddenTokensAmongTopKAreNeverDrawn) {
+  SamplingOptions options = plain();
+  options.top_k = 3;
+  Sampler sampler(options);
+  EXPECT_EQ(draw(sampler, {-INFINITY, 0.0F, -INFINITY, -INFINITY, -INFINITY}, 100),
+            (std::map<std::int32_t, int>{{1, 100}}));
+}
+
 TEST(Sampler, MinPDropsWhatIsFarBelowTheBest) {
   SamplingOptions options = plain();
   options.min_p = 0.4F;  // of 0.4: 0.16

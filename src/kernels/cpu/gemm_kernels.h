@@ -125,11 +125,23 @@ struct GemmKernels {
     }
   }
 
-  /// c (+)= a b' for `Rows` rows of a and `Columns` rows of b: dot products, without packing.
+  /// The sums of the elements of four vectors, in the same order for each.
+  static void reduce(Reg a, Reg b, Reg c, Reg d, float* out) {
+    if constexpr (requires { V::reduce_add(a, b, c, d, out); }) {
+      V::reduce_add(a, b, c, d, out);
+    } else {
+      out[0] = V::reduce_add(a);
+      out[1] = V::reduce_add(b);
+      out[2] = V::reduce_add(c);
+      out[3] = V::reduce_add(d);
+    }
+  }
+
+  /// c (+)= a b' for `Rows` rows of a and `Columns` <= 4 rows of b: dot products, without packing.
   template <int Rows, int Columns>
   static void dots(const float* a, Size a_stride, const float* b, Size b_stride, Size k, float* c,
                    Size c_stride, bool add) {
-    Reg sums[Rows][Columns];
+    Reg sums[Rows][4];
     for (auto& row : sums) {
       for (Reg& sum : row) sum = V::zero();
     }
@@ -145,35 +157,42 @@ struct GemmKernels {
     for (; i + kWidth <= k; i += kWidth) step([&](const float* p) { return V::load(p + i); });
     if (i < k) step([&](const float* p) { return V::load_part(p + i, k - i, V::zero()); });
     for (Size r = 0; r < Rows; ++r) {
-      for (Size j = 0; j < Columns; ++j) {
-        float& out = c[r * c_stride + j];
-        out = V::reduce_add(sums[r][j]) + (add ? out : 0.0F);
-      }
+      float totals[4];
+      reduce(sums[r][0], sums[r][1], sums[r][2], sums[r][3], totals);
+      float* out = c + r * c_stride;
+      for (Size j = 0; j < Columns; ++j) out[j] = totals[j] + (add ? out[j] : 0.0F);
     }
   }
 
-  /// Rows [row, p.m) of c, at most `Rows` of them.
-  template <int Rows>
-  static void dot_rows(const Gemm& p, Size row) {
+  /// `Columns` columns of c from `column` on: rows of a by up to `Rows`.
+  template <int Rows, int Columns>
+  static void dot_columns(const Gemm& p, Size row, Size column) {
+    for (; row + Rows <= p.m; row += Rows) {
+      dots<Rows, Columns>(p.a + row * p.a_stride, p.a_stride, p.b + column * p.b_stride, p.b_stride, p.k,
+                          p.c + row * p.c_stride + column, p.c_stride, p.add);
+    }
     if constexpr (Rows > 1) {
-      if (p.m - row < Rows) return dot_rows<Rows - 1>(p, row);
-    }
-    constexpr Size kStep = Rows <= 3 ? 4 : 2;  // at most 12 sums
-    const float* a = p.a + row * p.a_stride;
-    float* c = p.c + row * p.c_stride;
-    Size j = 0;
-    for (; j + kStep <= p.n; j += kStep) {
-      dots<Rows, kStep>(a, p.a_stride, p.b + j * p.b_stride, p.b_stride, p.k, c + j, p.c_stride, p.add);
-    }
-    for (; j < p.n; ++j) {
-      dots<Rows, 1>(a, p.a_stride, p.b + j * p.b_stride, p.b_stride, p.k, c + j, p.c_stride, p.add);
+      if (row < p.m) dot_columns<Rows - 1, Columns>(p, row, column);
     }
   }
 
   static void gemm_nt(const Gemm& p) {
     if (p.m == 0 || p.n == 0) return;
     if (p.m > kFewRows) return multiply<true>(p);
-    for (Size row = 0; row < p.m; row += 6) dot_rows<6>(p, row);
+    constexpr int kDotRows = kRows / 2;  // by four: the sums stay in registers
+    Size j = 0;
+    for (; j + 4 <= p.n; j += 4) dot_columns<kDotRows, 4>(p, 0, j);
+    for (; j < p.n; ++j) dot_columns<kDotRows, 1>(p, 0, j);
+  }
+
+  /// c (+)= a b for the rows of a in parts of nearly the same size.
+  static void tile_parts(const Gemm& p, Size depth, Size k, const float* b, Size b_stride, Size j, Size n) {
+    const Size parts = (p.m + kRows - 1) / kRows;
+    const Size part = (p.m + parts - 1) / parts;
+    for (Size r = 0; r < p.m; r += part) {
+      tile_rows<kRows>(p.m - r < part ? p.m - r : part, p.a + r * p.a_stride + depth, p.a_stride, b, b_stride,
+                       k, p.c + r * p.c_stride + j, p.c_stride, n, p.add || depth > 0);
+    }
   }
 
   /// So few rows that copying b costs more than it saves.
@@ -183,21 +202,17 @@ struct GemmKernels {
       const Size k = p.k - depth < kDepth ? p.k - depth : kDepth;
       const float* b = p.b + depth * p.b_stride;
       Size j = 0;
-      for (; j + kPanel <= p.n; j += kPanel) {
-        tile_rows<kRows>(p.m, p.a + depth, p.a_stride, b + j, p.b_stride, k, p.c + j, p.c_stride, kPanel,
-                         p.add || depth > 0);
-      }
+      for (; j + kPanel <= p.n; j += kPanel) tile_parts(p, depth, k, b + j, p.b_stride, j, kPanel);
       if (j == p.n) continue;
       alignas(64) float panel[kDepth * kPanel];
       pack_columns(b + j, p.b_stride, p.n - j, k, panel);
-      tile_rows<kRows>(p.m, p.a + depth, p.a_stride, panel, kPanel, k, p.c + j, p.c_stride, p.n - j,
-                       p.add || depth > 0);
+      tile_parts(p, depth, k, panel, kPanel, j, p.n - j);
     }
   }
 
   static void gemm_nn(const Gemm& p) {
     if (p.m == 0 || p.n == 0) return;
-    if (p.m <= kRows) return multiply_in_place(p);
+    if (p.m <= kFewRows) return multiply_in_place(p);
     multiply<false>(p);
   }
 };

@@ -44,6 +44,13 @@ struct Avx512Floats {
   }
 
   static float reduce_add(Reg v) { return _mm512_reduce_add_ps(v); }
+  static void reduce_add(Reg a, Reg b, Reg c, Reg d, float* out) {
+    const auto fold = [](Reg v) {
+      return _mm256_add_ps(_mm512_castps512_ps256(v),
+                           _mm256_castsi256_ps(_mm512_extracti64x4_epi64(_mm512_castps_si512(v), 1)));
+    };
+    Avx2Floats::reduce_add(fold(a), fold(b), fold(c), fold(d), out);
+  }
   static float reduce_max(Reg v) { return _mm512_reduce_max_ps(v); }
 
   static constexpr std::size_t kTranspose = Avx2Floats::kTranspose;

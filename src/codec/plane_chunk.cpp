@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdlib>
+#include <utility>
 
 #include "base/aligned.h"
 #include "base/error.h"
@@ -95,9 +96,10 @@ class ChunkWriter {
   explicit ChunkWriter(const PlaneTable& table, std::uint64_t rows, std::size_t row_bytes)
       : table_(table), plane_(rows * row_bytes, 0) {}
 
-  /// Codes up to 64 weights of a class as the next group.
+  /// Codes up to 64 weights of a class as the next group. `place` counts in rows of whole groups.
   void group(const PlaneClass& parameters, const Codings& codings,
-             const std::array<CodeWord, kPlaneMaxSymbols>& words, std::span<const std::int8_t> weights) {
+             const std::array<CodeWord, kPlaneMaxSymbols>& words, std::uint64_t place,
+             std::span<const std::int8_t> weights) {
     std::array<std::uint8_t, 64> codes{};
     std::array<int, kPlaneMaxLevels> survivors{};
     // All bits of a level precede those of the next group, in the order of the weights.
@@ -118,14 +120,15 @@ class ChunkWriter {
         level_writers_[static_cast<std::size_t>(j)].put(word->bits[static_cast<std::size_t>(j)] ? 1 : 0, 1);
       }
       codes[i] = static_cast<std::uint8_t>(coding.low | word->root << parameters.low_bits);
-      if (coding.difference != 0) correct(place_ + i, coding.difference);
+      if (coding.difference != 0) differences_.push_back({place + i, coding.difference});
     }
     put_codes(parameters.code_bits(), codes, plane_.data() + plane_used_);
     plane_used_ += parameters.group_bytes();
-    place_ += codes.size();
   }
 
   void finish(std::vector<std::uint8_t>& out) {
+    std::sort(differences_.begin(), differences_.end());
+    for (const auto& [place, difference] : differences_) correct(place, difference);
     const std::size_t begin = out.size();
     const auto put32 = [&out](std::uint64_t value) {
       for (int shift = 0; shift < 32; shift += 8) out.push_back(static_cast<std::uint8_t>(value >> shift));
@@ -167,11 +170,11 @@ class ChunkWriter {
   }
 
   void correct(std::uint64_t place, int difference) {
-    const std::uint64_t most = (std::uint64_t{1} << table_.gap_bits) - 1;
+    const std::uint64_t most = (std::uint64_t{1} << table_.corrections().gap_bits) - 1;
     std::uint64_t gap = place - last_;
     last_ = place;
     for (; gap > most; gap -= most) entry(most, 0);
-    const int high = (1 << (table_.delta_bits - 1)) - 1;
+    const int high = (1 << (table_.corrections().delta_bits - 1)) - 1;
     while (difference != 0) {
       const int step = std::clamp(difference, -high - 1, high);
       entry(gap, step);
@@ -181,9 +184,10 @@ class ChunkWriter {
   }
 
   void entry(std::uint64_t gap, int difference) {
-    correction_writer_.put(static_cast<std::uint32_t>(gap), table_.gap_bits);
-    correction_writer_.put(static_cast<std::uint32_t>(difference) & ((1u << table_.delta_bits) - 1),
-                           table_.delta_bits);
+    const CorrectionFormat format = table_.corrections();
+    correction_writer_.put(static_cast<std::uint32_t>(gap), format.gap_bits);
+    correction_writer_.put(static_cast<std::uint32_t>(difference) & ((1u << format.delta_bits) - 1),
+                           format.delta_bits);
     ++entries_;
   }
 
@@ -194,11 +198,11 @@ class ChunkWriter {
   std::array<BitWriter, kPlaneMaxLevels> level_writers_{BitWriter(levels_[0]), BitWriter(levels_[1]),
                                                         BitWriter(levels_[2]), BitWriter(levels_[3]),
                                                         BitWriter(levels_[4])};
+  std::vector<std::pair<std::uint64_t, int>> differences_;  // by place
   std::vector<std::uint8_t> corrections_;
   BitWriter correction_writer_{corrections_};
   std::uint64_t entries_ = 0;
-  std::uint64_t place_ = 0;  // of the group
-  std::uint64_t last_ = 0;   // of the last correction
+  std::uint64_t last_ = 0;  // of the last correction
 };
 
 std::uint64_t read32(const std::uint8_t* p) {
@@ -221,13 +225,14 @@ void write_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::span<co
   const std::size_t row_bytes =
       one ? (cols + kGroupColumns - 1) / kGroupColumns * table.classes[0].group_bytes() : table.row_bytes();
   ChunkWriter writer(table, rows, row_bytes);
-  for (std::uint64_t row = 0; row < rows; ++row) {
-    const auto line = weights.subspan(row * cols, cols);
-    for (std::size_t c = 0; c < table.classes.size(); ++c) {
-      const std::size_t end = one ? cols : static_cast<std::size_t>(table.columns.begin[c + 1]);
-      for (auto i = one ? 0 : static_cast<std::size_t>(table.columns.begin[c]); i < end; i += kGroupColumns) {
-        writer.group(table.classes[c], codings[c], words[c],
-                     line.subspan(i, std::min<std::size_t>(kGroupColumns, end - i)));
+  const std::size_t stored = (cols + kGroupColumns - 1) / kGroupColumns * kGroupColumns;
+  for (std::size_t c = 0; c < table.classes.size(); ++c) {
+    const auto begin = one ? 0 : static_cast<std::size_t>(table.columns.begin[c]);
+    const std::size_t end = one ? cols : static_cast<std::size_t>(table.columns.begin[c + 1]);
+    for (std::uint64_t row = 0; row < rows; ++row) {
+      for (std::size_t i = begin; i < end; i += kGroupColumns) {
+        writer.group(table.classes[c], codings[c], words[c], row * stored + i,
+                     weights.subspan(row * cols + i, std::min<std::size_t>(kGroupColumns, end - i)));
       }
     }
   }
@@ -253,7 +258,8 @@ PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::u
   }
   // 32 bits times 16 cannot overflow.
   const std::uint64_t correction_bits =
-      cursor.corrections_left * static_cast<unsigned>(table.gap_bits + table.delta_bits);
+      cursor.corrections_left *
+      static_cast<unsigned>(table.corrections().gap_bits + table.corrections().delta_bits);
   if ((correction_bits + 7) / 8 > coded.size() - at) {
     fail("{} corrections, but {} bytes are left", cursor.corrections_left, coded.size() - at);
   }
@@ -270,10 +276,6 @@ PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::u
          coded.size() < at ? 0 : coded.size() - at, rows, row_bytes, kSlack);
   }
   cursor.plane = coded.data() + at;
-  cursor.end = coded.data() + coded.size();
-  if (cursor.corrections_left > 0) {
-    cursor.next = read32(cursor.corrections) & ((1u << table.gap_bits) - 1);
-  }
   return cursor;
 }
 
@@ -283,7 +285,7 @@ void check_plane_end(const PlaneTable& table, const PlaneCursor& cursor) {
       fail("level {}: {} bits used of {} bytes", j, cursor.level_bit[j], cursor.level_bytes[j]);
     }
   }
-  if (cursor.next != kPlaneNoCorrection) fail("{} corrections behind the last row", cursor.corrections_left);
+  if (cursor.corrections_left > 0) fail("{} corrections behind the last row", cursor.corrections_left);
 }
 
 }  // namespace twofold

@@ -30,7 +30,7 @@ double tiered_bits(const Histogram& histogram, const PlanePrices&) {
 /// A one-class table for a sequence.
 PlaneTable sequence_table(const Histogram& histogram, const PlanePrices& prices) {
   PlaneTable table{.columns = one_class(1), .classes = {plan_tiered(histogram, prices)}};
-  plan_corrections(table, {&histogram, 1});
+  plan_corrections(table, {&histogram, 1}, prices);
   return table;
 }
 
@@ -65,7 +65,7 @@ class PlaneCodec : public Codec {
       table.classes.push_back(plan_(histogram, prices_));
       bits += plane_bits(table.classes.back(), histogram);
     }
-    plan_corrections(table, histograms);
+    plan_corrections(table, histograms, prices_);
     std::vector<std::uint8_t> out;
     if (may_part_zeros_ && part_zeros(weights, bits, out)) return out;
     out.push_back(kPlaneDense);
@@ -139,7 +139,7 @@ class PlaneCodec : public Codec {
 }  // namespace
 
 const Codec& packed_codec() {
-  static const PlaneCodec codec("packed", plan_packed, packed_bits, {.level = 0, .correction = 3}, false);
+  static const PlaneCodec codec("packed", plan_packed, packed_bits, {.level = 0, .correction = 6}, false);
   return codec;
 }
 

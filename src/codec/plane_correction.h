@@ -6,37 +6,70 @@
 
 namespace twofold {
 
-/// Calls correct(column, difference) for the corrections of the row that begins at cursor.row_begin and has
-/// `groups` groups of columns, and moves on to the next row. The seven bytes behind a list can be read.
-template <typename Correct>
-inline void correct_row(const PlaneTable& table, PlaneCursor& cursor, std::uint64_t groups,
-                        const Correct& correct) {
-  const std::uint64_t row_begin = cursor.row_begin;
-  const std::uint64_t row_end = row_begin + groups * kGroupColumns;
-  cursor.row_begin = row_end;
-  std::uint64_t next = cursor.next;
-  if (next >= row_end) return;
-  const std::uint64_t gap_mask = (1u << table.gap_bits) - 1;
-  const int width = table.gap_bits + table.delta_bits;
-  const int delta_bits = table.delta_bits;
-  const std::uint8_t* corrections = cursor.corrections;
-  // Copies, because bytes may alias the cursor.
-  std::uint64_t bit = cursor.correction_bit;
+/// The loop of correct_rows for one format. A window of 8 bytes holds at least 57 bits of the list.
+template <int kGapBits, int kDeltaBits, typename Rows>
+inline void correct_rows_in(PlaneCursor& cursor, std::size_t count, std::uint64_t groups, Rows& rows) {
+  constexpr int kWidth = kGapBits + kDeltaBits;
+  constexpr int kPerWindow = 57 / kWidth;
+  // Copies, because what `rows` writes may alias the cursor.
+  const std::uint8_t* list = cursor.corrections;
+  std::uint64_t bit = 0;
   std::uint64_t left = cursor.corrections_left;
-  do {
-    std::uint64_t window;  // this correction and the gap to the next one: at most 7 + 16 + 16 bits
-    std::memcpy(&window, corrections + (bit >> 3), sizeof window);
+  std::uint64_t next = kPlaneNoCorrection;
+  std::uint64_t window = 0;
+  int in_window = 0;
+  const auto refill = [&] {
+    std::memcpy(&window, list + (bit >> 3), sizeof window);
     window >>= bit & 7;
-    bit += static_cast<std::uint64_t>(width);
-    // Shifting the difference to the top extends its sign on the way back.
-    correct(next - row_begin, static_cast<std::int32_t>(static_cast<std::uint32_t>(window) << (32 - width)) >>
-                                  (32 - delta_bits));
-    next += window >> width & gap_mask;
-    if (--left == 0) next = kPlaneNoCorrection;
-  } while (next < row_end);
-  cursor.next = next;
-  cursor.correction_bit = bit;
+    bit += kPerWindow * kWidth;
+    in_window = kPerWindow;
+  };
+  const auto gap = [&] { return window & ((1u << kGapBits) - 1); };
+  if (left > 0) {
+    refill();
+    next = gap();
+  }
+  std::uint64_t row_begin = 0;
+  for (std::size_t row = 0; row < count; ++row) {
+    const std::uint64_t row_end = row_begin + groups * kGroupColumns;
+    while (next < row_end) {
+      // Shifting the difference to the top extends its sign on the way back.
+      rows.add(next - row_begin,
+               static_cast<std::int32_t>(static_cast<std::uint32_t>(window) << (32 - kWidth)) >>
+                   (32 - kDeltaBits));
+      if (--left == 0) {
+        next = kPlaneNoCorrection;
+        break;
+      }
+      window >>= kWidth;
+      if (--in_window == 0) refill();
+      next += gap();
+    }
+    rows.next_row();
+    row_begin = row_end;
+  }
   cursor.corrections_left = left;
+}
+
+/// Calls rows.add(column, difference) for the corrections of each of the `count` rows of a chunk, `groups`
+/// groups of columns each, and rows.next_row() behind each row. The seven bytes behind a list can be read.
+template <typename Rows>
+inline void correct_rows(const PlaneTable& table, PlaneCursor& cursor, std::size_t count,
+                         std::uint64_t groups, Rows& rows) {
+  switch (table.correction_format) {
+    case 0:
+      return correct_rows_in<5, 3>(cursor, count, groups, rows);
+    case 1:
+      return correct_rows_in<7, 3>(cursor, count, groups, rows);
+    case 2:
+      return correct_rows_in<8, 4>(cursor, count, groups, rows);
+    case 3:
+      return correct_rows_in<10, 4>(cursor, count, groups, rows);
+    case 4:
+      return correct_rows_in<11, 5>(cursor, count, groups, rows);
+    default:
+      return correct_rows_in<8, 8>(cursor, count, groups, rows);
+  }
 }
 
 }  // namespace twofold

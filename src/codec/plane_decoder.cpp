@@ -7,7 +7,6 @@
 #include "base/aligned.h"
 #include "base/error.h"
 #include "codec/plane_codec.h"
-#include "codec/plane_correction.h"
 
 namespace twofold {
 
@@ -22,10 +21,8 @@ void decode_sequence(const PlaneTable& table, const PlaneRows& rows, std::span<c
     return;
   }
   PlaneCursor cursor = open_plane_chunk(table, 1, groups, coded);
-  rows.decode(table.classes[0], groups, cursor, out.data());
-  correct_row(table, cursor, groups, [&](std::uint64_t place, std::int32_t difference) {
-    out[place] = static_cast<std::int8_t>(out[place] + difference);
-  });
+  rows.decode(table.classes[0], 1, groups, cursor, out.data(), out.size());
+  correct_decoded(table, cursor, 1, groups, out.data());
   check_plane_end(table, cursor);
 }
 
@@ -84,13 +81,17 @@ void PlaneDecoder::decode(std::span<const std::uint8_t> coded, std::span<std::in
 }
 
 void PlaneDecoder::decode_rows(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const {
-  PlaneCursor cursor = open(coded, static_cast<std::int64_t>(out.size() / cols_));
+  const std::size_t count = out.size() / cols_;
+  PlaneCursor cursor = open(coded, static_cast<std::int64_t>(count));
   const std::size_t stored = columns_.row_groups() * kGroupColumns;
-  thread_local AlignedVector<std::int8_t> buffer;
-  std::int8_t* row = stored == cols_ ? nullptr : scratch(buffer, stored).data();
-  for (std::size_t begin = 0; begin < out.size(); begin += cols_) {
-    decode_plane_row(columns_, rows_, cursor, row == nullptr ? out.data() + begin : row);
-    if (row != nullptr) std::memcpy(out.data() + begin, row, cols_);
+  if (stored == cols_) {
+    decode_plane_rows(columns_, rows_, cursor, count, out.data());
+  } else {
+    thread_local AlignedVector<std::int8_t> buffer;
+    std::int8_t* padded = scratch(buffer, count * stored).data();
+    decode_plane_rows(columns_, rows_, cursor, count, padded);
+    for (std::size_t row = 0; row < count; ++row)
+      std::memcpy(out.data() + row * cols_, padded + row * stored, cols_);
   }
   check_plane_end(columns_, cursor);
 }

@@ -3,8 +3,9 @@
 // The loops over the groups of a class for AVX2, shared by decoding and by the fused products. Internal
 // linkage: each file that includes this header compiles them for its own sink.
 //
-// A sink takes the 64 values (without base) of a group as two vectors: sink.add(a, b). For packed classes it
-// may add up in 16 bits: sink.begin(), sink.add(a, b) at most `block` times, sink.end().
+// A sink takes the 64 values (without base) of one group after the other as two vectors: sink.begin(),
+// sink.add(a, b) for at most as many groups as sums of products with |x| <= 127 fit 16 bits, sink.end();
+// sink.next_row() behind the last group of a row.
 
 #include <bit>
 #include <cstring>
@@ -88,20 +89,49 @@ constexpr std::size_t groups_in_16_bits(int max_value) {
   return static_cast<std::size_t>(32767 / (2 * 127 * std::max(max_value, 1)));
 }
 
+/// Which groups come next in the rows of a class.
+class RowWalk {
+ public:
+  RowWalk(std::size_t groups_per_row, std::size_t groups_per_sum)
+      : groups_per_row_(groups_per_row), groups_per_sum_(groups_per_sum), left_(groups_per_row) {}
+
+  /// How many of `available` groups one sum takes.
+  std::size_t take(std::size_t available) {
+    const std::size_t count = std::min({available, groups_per_sum_, left_});
+    left_ -= count;
+    return count;
+  }
+
+  template <typename Sink>
+  void after_sum(Sink& sink) {
+    sink.end();
+    if (left_ > 0) return;
+    sink.next_row();
+    left_ = groups_per_row_;
+  }
+
+ private:
+  std::size_t groups_per_row_;
+  std::size_t groups_per_sum_;
+  std::size_t left_;  // in the row
+};
+
 /// Packed classes: the code is the value.
 template <int Bits, typename Sink>
-inline void packed_groups(std::size_t groups, PlaneCursor& cursor, Sink& sink) {
-  constexpr std::size_t kBlock = groups_in_16_bits((1 << Bits) - 1);
+inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
   const std::uint8_t* plane = cursor.plane;
-  while (groups > 0) {
-    const std::size_t block = groups < kBlock ? groups : kBlock;
-    sink.begin();
-    for (std::size_t i = 0; i < block; ++i, plane += 8 * Bits) {
-      const Pair256 codes = unpack(plane, Bits);
-      sink.add(codes.a, codes.b);
+  for (std::size_t row = 0; row < rows; ++row) {
+    RowWalk walk(groups, groups_in_16_bits((1 << Bits) - 1));
+    for (std::size_t left = groups; left > 0;) {
+      const std::size_t count = walk.take(left);
+      sink.begin();
+      for (std::size_t i = 0; i < count; ++i, plane += 8 * Bits) {
+        const Pair256 codes = unpack(plane, Bits);
+        sink.add(codes.a, codes.b);
+      }
+      walk.after_sum(sink);
+      left -= count;
     }
-    sink.end();
-    groups -= block;
   }
   cursor.plane = plane;
 }
@@ -225,21 +255,13 @@ enum class Lookup { kSixteen, kThirtyTwo, kSymbols };
 struct ValueTable {
   __m256i low, high, low_mask;
   __m128i shift;
-  std::size_t groups_per_sum;
 
-  explicit ValueTable(const PlaneClass& c) : groups_per_sum(groups_in_16_bits(c.max_value())) {
-    const bool joint = c.symbols << c.low_bits <= 32;
-    std::uint8_t table[32] = {};
-    for (int i = 0; i < 32; ++i) {
-      const int symbol = joint ? i >> c.low_bits : i;
-      if (symbol >= c.symbols) continue;
-      table[i] = static_cast<std::uint8_t>(c.values[static_cast<std::size_t>(symbol)] +
-                                           (joint ? i & (c.low_count() - 1) : 0));
-    }
+  explicit ValueTable(const PlaneClass& c)
+      : low_mask(_mm256_set1_epi8(static_cast<char>(c.low_count() - 1))),
+        shift(_mm_cvtsi32_si128(c.low_bits)) {
+    const std::uint8_t* table = c.symbols << c.low_bits <= 32 ? c.by_code.data() : c.values.data();
     low = broadcast128(table);
     high = broadcast128(table + 16);
-    low_mask = _mm256_set1_epi8(static_cast<char>(c.low_count() - 1));
-    shift = _mm_cvtsi32_si128(c.low_bits);
   }
 
   template <Lookup kLookup>
@@ -261,60 +283,64 @@ struct ValueTable {
 /// Takes the last level, if it is not level 0, and looks the values up.
 template <Lookup kLookup, typename Sink>
 inline void last_pass(const PlaneClass& c, const ValueTable& table, std::size_t groups, PlaneCursor& cursor,
-                      const Block256& block, Sink& sink) {
+                      const Block256& block, RowWalk& walk, Sink& sink) {
   const int j = c.levels - 1;
   const bool follows = j > 0 && c.follows_bit(j);
   Level256 level(c, j > 0 ? j : 0, cursor);
   for (std::size_t g = 0; g < groups;) {
-    const std::size_t end = groups - g < table.groups_per_sum ? groups : g + table.groups_per_sum;
+    const std::size_t end = g + walk.take(groups - g);
     sink.begin();
     for (; g < end; ++g) {
       Pair256 codes = load_pair(block.codes + g * kGroupColumns);
       if (j > 0) codes = level.step(codes, level.next_bits(follows ? block.bits[g] : level.going_on(codes)));
       sink.add(table.values<kLookup>(codes.a), table.values<kLookup>(codes.b));
     }
-    sink.end();
+    walk.after_sum(sink);
   }
   if (j > 0) cursor.level_bit[static_cast<std::size_t>(j)] = level.position();
 }
 
 template <Lookup kLookup, typename Sink>
-inline void tiered_groups(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
+inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                          Sink& sink) {
   const ValueTable table(c);
   Block256 block;
-  for (std::size_t count = 0; groups > 0; groups -= count) {
-    count = groups < kBlockGroups ? groups : kBlockGroups;
+  RowWalk walk(groups, groups_in_16_bits(c.max_value()));
+  std::size_t count = 0;
+  for (std::size_t left = rows * groups; left > 0; left -= count) {
+    count = std::min(left, kBlockGroups);
     first_pass(c, count, cursor, block);
     for (int j = 1; j < c.levels - 1; ++j) middle_pass(c, j, count, cursor, block);
-    last_pass<kLookup>(c, table, count, cursor, block, sink);
+    last_pass<kLookup>(c, table, count, cursor, block, walk, sink);
   }
 }
 
-/// The groups of a class that is not raw.
+/// The groups of a class that is not raw, `groups` in each of the rows.
 template <typename Sink>
-inline void class_groups(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
+inline void class_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                         Sink& sink) {
   if (c.root_bits == 0) {
     switch (c.low_bits) {
       case 1:
-        return packed_groups<1>(groups, cursor, sink);
+        return packed_groups<1>(rows, groups, cursor, sink);
       case 2:
-        return packed_groups<2>(groups, cursor, sink);
+        return packed_groups<2>(rows, groups, cursor, sink);
       case 3:
-        return packed_groups<3>(groups, cursor, sink);
+        return packed_groups<3>(rows, groups, cursor, sink);
       case 4:
-        return packed_groups<4>(groups, cursor, sink);
+        return packed_groups<4>(rows, groups, cursor, sink);
       case 5:
-        return packed_groups<5>(groups, cursor, sink);
+        return packed_groups<5>(rows, groups, cursor, sink);
       case 6:
-        return packed_groups<6>(groups, cursor, sink);
+        return packed_groups<6>(rows, groups, cursor, sink);
       default:
-        return packed_groups<7>(groups, cursor, sink);
+        return packed_groups<7>(rows, groups, cursor, sink);
     }
   }
   const int codes = c.symbols << c.low_bits;
-  if (codes <= 16) return tiered_groups<Lookup::kSixteen>(c, groups, cursor, sink);
-  if (codes <= 32) return tiered_groups<Lookup::kThirtyTwo>(c, groups, cursor, sink);
-  return tiered_groups<Lookup::kSymbols>(c, groups, cursor, sink);
+  if (codes <= 16) return tiered_groups<Lookup::kSixteen>(c, rows, groups, cursor, sink);
+  if (codes <= 32) return tiered_groups<Lookup::kThirtyTwo>(c, rows, groups, cursor, sink);
+  return tiered_groups<Lookup::kSymbols>(c, rows, groups, cursor, sink);
 }
 
 }  // namespace

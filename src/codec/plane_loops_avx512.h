@@ -60,11 +60,14 @@ inline __m512i unpack(const std::uint8_t* plane) {
 
 /// Packed classes: the code is the value.
 template <int Bits, typename Sink>
-inline void packed_groups(std::size_t groups, PlaneCursor& cursor, Sink& sink) {
+inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
   const std::uint8_t* plane = cursor.plane;
-  for (; groups > 0; --groups, plane += 8 * Bits) {
-    prefetch(plane + kPlaneAhead);
-    sink.add(unpack<Bits>(plane));
+  for (; rows > 0; --rows) {
+    for (std::size_t g = 0; g < groups; ++g, plane += 8 * Bits) {
+      prefetch(plane + kPlaneAhead);
+      sink.add(unpack<Bits>(plane));
+    }
+    sink.next_row();
   }
   cursor.plane = plane;
 }
@@ -101,25 +104,13 @@ struct AnyWidth {
   }
 };
 
-/// Values by code (symbol above low bits), at most 128 of them.
-struct ValueTable {
-  alignas(64) std::uint8_t values[128] = {};
-
-  explicit ValueTable(const PlaneClass& c) {
-    for (int code = 0; code < c.symbols << c.low_bits; ++code) {
-      values[code] = static_cast<std::uint8_t>(c.values[static_cast<std::size_t>(code >> c.low_bits)] +
-                                               (code & (c.low_count() - 1)));
-    }
-  }
-};
-
 /// Levels is that of the class; kWide when it has more than 64 codes.
 template <int Levels, bool kWide, typename Sink>
-inline void tiered_groups(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
+inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                          Sink& sink) {
   const AnyWidth width(c.code_bits());
-  const ValueTable table(c);
-  const __m512i low = _mm512_load_si512(table.values);
-  const __m512i high = _mm512_load_si512(table.values + 64);
+  const __m512i low = _mm512_load_si512(c.by_code.data());
+  const __m512i high = _mm512_load_si512(c.by_code.data() + 64);
   __m512i last_leaf[Levels + 1];
   __m512i step[Levels + 1];
   bool follows[Levels + 1];
@@ -136,21 +127,24 @@ inline void tiered_groups(const PlaneClass& c, std::size_t groups, PlaneCursor& 
   const std::size_t group_bytes = c.group_bytes();
   const std::uint8_t* plane = cursor.plane;
   Sink local = sink;
-  for (; groups > 0; --groups, plane += group_bytes) {
-    prefetch(plane + kPlaneAhead);
-    __m512i codes = width.unpack(plane);
-    std::uint64_t bits = 0;
+  for (; rows > 0; --rows) {
+    for (std::size_t g = 0; g < groups; ++g, plane += group_bytes) {
+      prefetch(plane + kPlaneAhead);
+      __m512i codes = width.unpack(plane);
+      std::uint64_t bits = 0;
 #pragma GCC unroll 5
-    for (int j = 0; j < Levels; ++j) {
-      // Codes are at most 127, so that signed comparison serves; a last leaf of -1 lets all go on.
-      const std::uint64_t on = follows[j] ? bits : _mm512_cmpgt_epi8_mask(codes, last_leaf[j]);
-      const std::uint8_t* at = stream[j] + (position[j] >> 3);
-      if (j == 0) prefetch(at + kLevelAhead);
-      bits = _pdep_u64(load64(at) >> (position[j] & 7), on);
-      position[j] += static_cast<std::uint64_t>(std::popcount(on));
-      codes = _mm512_mask_add_epi8(codes, bits, codes, step[j]);
+      for (int j = 0; j < Levels; ++j) {
+        // Codes are at most 127, so that signed comparison serves; a last leaf of -1 lets all go on.
+        const std::uint64_t on = follows[j] ? bits : _mm512_cmpgt_epi8_mask(codes, last_leaf[j]);
+        const std::uint8_t* at = stream[j] + (position[j] >> 3);
+        if (j == 0) prefetch(at + kLevelAhead);
+        bits = _pdep_u64(load64(at) >> (position[j] & 7), on);
+        position[j] += static_cast<std::uint64_t>(std::popcount(on));
+        codes = _mm512_mask_add_epi8(codes, bits, codes, step[j]);
+      }
+      local.add(kWide ? _mm512_permutex2var_epi8(low, codes, high) : _mm512_permutexvar_epi8(codes, low));
     }
-    local.add(kWide ? _mm512_permutex2var_epi8(low, codes, high) : _mm512_permutexvar_epi8(codes, low));
+    local.next_row();
   }
   sink = local;
   cursor.plane = plane;
@@ -158,46 +152,48 @@ inline void tiered_groups(const PlaneClass& c, std::size_t groups, PlaneCursor& 
 }
 
 template <bool kWide, typename Sink>
-inline void tiered_levels(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
+inline void tiered_levels(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                          Sink& sink) {
   switch (c.levels) {
     case 0:
-      return tiered_groups<0, kWide>(c, groups, cursor, sink);
+      return tiered_groups<0, kWide>(c, rows, groups, cursor, sink);
     case 1:
-      return tiered_groups<1, kWide>(c, groups, cursor, sink);
+      return tiered_groups<1, kWide>(c, rows, groups, cursor, sink);
     case 2:
-      return tiered_groups<2, kWide>(c, groups, cursor, sink);
+      return tiered_groups<2, kWide>(c, rows, groups, cursor, sink);
     case 3:
-      return tiered_groups<3, kWide>(c, groups, cursor, sink);
+      return tiered_groups<3, kWide>(c, rows, groups, cursor, sink);
     case 4:
-      return tiered_groups<4, kWide>(c, groups, cursor, sink);
+      return tiered_groups<4, kWide>(c, rows, groups, cursor, sink);
     default:
-      return tiered_groups<5, kWide>(c, groups, cursor, sink);
+      return tiered_groups<5, kWide>(c, rows, groups, cursor, sink);
   }
 }
 
-/// The groups of a class that is not raw.
+/// The groups of a class that is not raw, `groups` in each of the rows.
 template <typename Sink>
-inline void class_groups(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
+inline void class_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                         Sink& sink) {
   if (c.root_bits == 0) {
     switch (c.low_bits) {
       case 1:
-        return packed_groups<1>(groups, cursor, sink);
+        return packed_groups<1>(rows, groups, cursor, sink);
       case 2:
-        return packed_groups<2>(groups, cursor, sink);
+        return packed_groups<2>(rows, groups, cursor, sink);
       case 3:
-        return packed_groups<3>(groups, cursor, sink);
+        return packed_groups<3>(rows, groups, cursor, sink);
       case 4:
-        return packed_groups<4>(groups, cursor, sink);
+        return packed_groups<4>(rows, groups, cursor, sink);
       case 5:
-        return packed_groups<5>(groups, cursor, sink);
+        return packed_groups<5>(rows, groups, cursor, sink);
       case 6:
-        return packed_groups<6>(groups, cursor, sink);
+        return packed_groups<6>(rows, groups, cursor, sink);
       default:
-        return packed_groups<7>(groups, cursor, sink);
+        return packed_groups<7>(rows, groups, cursor, sink);
     }
   }
-  if (c.symbols << c.low_bits <= 64) return tiered_levels<false>(c, groups, cursor, sink);
-  return tiered_levels<true>(c, groups, cursor, sink);
+  if (c.symbols << c.low_bits <= 64) return tiered_levels<false>(c, rows, groups, cursor, sink);
+  return tiered_levels<true>(c, rows, groups, cursor, sink);
 }
 
 }  // namespace

@@ -235,6 +235,7 @@ PlaneClass plan_tiered(const Histogram& histogram, const PlanePrices& prices) {
       for (std::size_t i = 0; i < used; ++i) {
         best.values[i] = static_cast<std::uint8_t>((ranked[i] - lowest) << low_bits);
       }
+      best.finish_values();
     }
   }
   return best;
@@ -262,7 +263,7 @@ double plane_bits(const PlaneClass& parameters, const Histogram& histogram) {
   return bits;
 }
 
-void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms) {
+void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms, const PlanePrices& prices) {
   std::array<double, 256> distances{};  // below zero and above, by difference + 128, clamped
   double n = 0;
   double corrections = 0;
@@ -280,25 +281,22 @@ void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms) 
     }
   }
   double best = kInfinity;
-  for (int gap_bits = 4; gap_bits <= 13; ++gap_bits) {
-    for (int delta_bits = 2; delta_bits <= 8 && gap_bits + delta_bits <= 16; ++delta_bits) {
-      const int high = (1 << (delta_bits - 1)) - 1;
-      double entries = 0;
-      for (int d = -128; d < 128; ++d) {
-        const int step = d < 0 ? high + 1 : high;
-        entries += distances[static_cast<std::size_t>(d + 128)] * ((std::abs(d) + step - 1) / step);
-      }
-      // Gaps between corrections that fall independently: every further (2^gap_bits - 1) columns take
-      // another.
-      const double most = (1 << gap_bits) - 1;
-      const double none = corrections < n ? std::pow(1 - corrections / n, most) : 0.0;
-      if (corrections > 0) entries += std::min(corrections * none / (1 - none), n / most);
-      const double bits = entries * (gap_bits + delta_bits);
-      if (bits < best) {
-        best = bits;
-        table.gap_bits = gap_bits;
-        table.delta_bits = delta_bits;
-      }
+  for (std::size_t format = 0; format < kCorrectionFormats.size(); ++format) {
+    const auto [gap_bits, delta_bits] = kCorrectionFormats[format];
+    const int high = (1 << (delta_bits - 1)) - 1;
+    double entries = 0;
+    for (int d = -128; d < 128; ++d) {
+      const int step = d < 0 ? high + 1 : high;
+      entries += distances[static_cast<std::size_t>(d + 128)] * ((std::abs(d) + step - 1) / step);
+    }
+    // Gaps between corrections that fall independently: every further (2^gap_bits - 1) columns take another.
+    const double most = (1 << gap_bits) - 1;
+    const double none = corrections < n ? std::pow(1 - corrections / n, most) : 0.0;
+    if (corrections > 0) entries += std::min(corrections * none / (1 - none), n / most);
+    const double bits = entries * (gap_bits + delta_bits + prices.correction);
+    if (bits < best) {
+      best = bits;
+      table.correction_format = format;
     }
   }
 }

@@ -21,7 +21,7 @@ PlaneClass plan_tiered(const Histogram& histogram, const PlanePrices& prices);
 /// Estimated size in bits of weights with this histogram, without prices and side data.
 double plane_bits(const PlaneClass& parameters, const Histogram& histogram);
 
-/// Chooses the widths of the corrections of a table whose classes are planned.
-void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms);
+/// Chooses the format of the corrections of a table whose classes are planned.
+void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms, const PlanePrices& prices);
 
 }  // namespace twofold

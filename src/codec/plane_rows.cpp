@@ -54,14 +54,18 @@ void decode_group(const PlaneClass& parameters, PlaneCursor& cursor, std::int8_t
   }
 }
 
-void decode(const PlaneClass& parameters, std::size_t groups, PlaneCursor& cursor, std::int8_t* out) {
-  for (std::size_t g = 0; g < groups; ++g, out += kGroupColumns) {
-    if (parameters.raw()) {
-      for (std::size_t i = 0; i < kGroupColumns; ++i) out[i] = static_cast<std::int8_t>(cursor.plane[i]);
-    } else {
-      decode_group(parameters, cursor, out);
+void decode(const PlaneClass& parameters, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+            std::int8_t* out, std::size_t stride) {
+  for (std::size_t row = 0; row < rows; ++row) {
+    std::int8_t* to = out + row * stride;
+    for (std::size_t g = 0; g < groups; ++g, to += kGroupColumns) {
+      if (parameters.raw()) {
+        for (std::size_t i = 0; i < kGroupColumns; ++i) to[i] = static_cast<std::int8_t>(cursor.plane[i]);
+      } else {
+        decode_group(parameters, cursor, to);
+      }
+      cursor.plane += parameters.group_bytes();
     }
-    cursor.plane += parameters.group_bytes();
   }
 }
 
@@ -70,6 +74,17 @@ void spread(const std::uint8_t* mask, const std::int8_t* nonzero, std::size_t co
     out[i] = (mask[i / 8] >> (i % 8) & 1) != 0 ? *nonzero++ : std::int8_t{0};
   }
 }
+
+/// Adds corrections to decoded rows.
+struct CorrectedRows {
+  std::int8_t* row;
+  std::size_t stride;
+
+  void add(std::uint64_t column, std::int32_t difference) {
+    row[column] = static_cast<std::int8_t>(row[column] + difference);
+  }
+  void next_row() { row += stride; }
+};
 
 }  // namespace
 
@@ -88,16 +103,22 @@ const PlaneRows& plane_rows([[maybe_unused]] Isa isa) {
   return plane_rows_scalar();
 }
 
-void decode_plane_row(const PlaneTable& table, const PlaneRows& rows, PlaneCursor& cursor, std::int8_t* out) {
-  std::int8_t* to = out;
+void correct_decoded(const PlaneTable& table, PlaneCursor& cursor, std::size_t count, std::size_t groups,
+                     std::int8_t* out) {
+  CorrectedRows corrected{out, groups * kGroupColumns};
+  correct_rows(table, cursor, count, groups, corrected);
+}
+
+void decode_plane_rows(const PlaneTable& table, const PlaneRows& rows, PlaneCursor& cursor, std::size_t count,
+                       std::int8_t* out) {
+  const std::size_t row_groups = table.row_groups();
+  const std::size_t stride = row_groups * kGroupColumns;
+  std::size_t first = 0;
   for (std::size_t c = 0; c < table.classes.size(); ++c) {
-    const std::size_t groups = table.groups(c);
-    rows.decode(table.classes[c], groups, cursor, to);
-    to += groups * kGroupColumns;
+    rows.decode(table.classes[c], count, table.groups(c), cursor, out + first, stride);
+    first += table.groups(c) * kGroupColumns;
   }
-  correct_row(table, cursor, table.row_groups(), [out](std::uint64_t column, std::int32_t difference) {
-    out[column] = static_cast<std::int8_t>(out[column] + difference);
-  });
+  correct_decoded(table, cursor, count, row_groups, out);
 }
 
 }  // namespace twofold

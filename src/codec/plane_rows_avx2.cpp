@@ -8,6 +8,7 @@ namespace {
 /// Stores values plus base.
 struct StoreSink {
   std::int8_t* out;
+  std::size_t gap;  // between the end of a row and the next row
   __m256i base;
 
   void begin() {}
@@ -17,16 +18,20 @@ struct StoreSink {
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + 32), _mm256_add_epi8(b, base));
     out += kGroupColumns;
   }
+  void next_row() { out += gap; }
 };
 
-void decode(const PlaneClass& parameters, std::size_t groups, PlaneCursor& cursor, std::int8_t* out) {
+void decode(const PlaneClass& parameters, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+            std::int8_t* out, std::size_t stride) {
+  const std::size_t width = groups * kGroupColumns;
   if (parameters.raw()) {
-    std::memcpy(out, cursor.plane, groups * kGroupColumns);
-    cursor.plane += groups * kGroupColumns;
+    for (std::size_t row = 0; row < rows; ++row, cursor.plane += width) {
+      std::memcpy(out + row * stride, cursor.plane, width);
+    }
     return;
   }
-  StoreSink sink{out, _mm256_set1_epi8(static_cast<char>(parameters.base))};
-  class_groups(parameters, groups, cursor, sink);
+  StoreSink sink{out, stride - width, _mm256_set1_epi8(static_cast<char>(parameters.base))};
+  class_groups(parameters, rows, groups, cursor, sink);
 }
 
 /// For each byte of a mask the places, among the nonzeros, of the eight weights it stands for; 0x80 gives

@@ -8,22 +8,27 @@ namespace {
 /// Stores values plus base.
 struct StoreSink {
   std::int8_t* out;
+  std::size_t gap;  // between the end of a row and the next row
   __m512i base;
 
   void add(__m512i values) {
     _mm512_storeu_si512(out, _mm512_add_epi8(values, base));
     out += kGroupColumns;
   }
+  void next_row() { out += gap; }
 };
 
-void decode(const PlaneClass& parameters, std::size_t groups, PlaneCursor& cursor, std::int8_t* out) {
+void decode(const PlaneClass& parameters, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+            std::int8_t* out, std::size_t stride) {
+  const std::size_t width = groups * kGroupColumns;
   if (parameters.raw()) {
-    std::memcpy(out, cursor.plane, groups * kGroupColumns);
-    cursor.plane += groups * kGroupColumns;
+    for (std::size_t row = 0; row < rows; ++row, cursor.plane += width) {
+      std::memcpy(out + row * stride, cursor.plane, width);
+    }
     return;
   }
-  StoreSink sink{out, splat(parameters.base)};
-  class_groups(parameters, groups, cursor, sink);
+  StoreSink sink{out, stride - width, splat(parameters.base)};
+  class_groups(parameters, rows, groups, cursor, sink);
 }
 
 void spread(const std::uint8_t* mask, const std::int8_t* nonzero, std::size_t count, std::int8_t* out) {

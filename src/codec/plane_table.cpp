@@ -48,6 +48,7 @@ PlaneClass read_plane_class(ByteReader& in) {
     fail("the levels do not make a code of at most {} symbols", result.most_symbols());
   const auto values = in.take(static_cast<std::size_t>(result.symbols));
   std::copy(values.begin(), values.end(), result.values.begin());
+  result.finish_values();
   if (result.max_value() > 127) fail("a value of {}, expected at most 127", result.max_value());
   return result;
 }
@@ -68,6 +69,13 @@ bool PlaneClass::finish_code() {
   }
   symbols = first + nodes;
   return symbols <= most_symbols();
+}
+
+void PlaneClass::finish_values() {
+  for (int code = 0; code < symbols << low_bits; ++code) {
+    by_code[static_cast<std::size_t>(code)] = static_cast<std::uint8_t>(
+        values[static_cast<std::size_t>(code >> low_bits)] + (code & (low_count() - 1)));
+  }
 }
 
 int PlaneClass::max_value() const {
@@ -106,7 +114,7 @@ void write_plane_class(const PlaneClass& parameters, std::vector<std::uint8_t>& 
 }
 
 void write_plane_table(const PlaneTable& table, std::vector<std::uint8_t>& out) {
-  out.push_back(static_cast<std::uint8_t>((table.gap_bits - 1) | (table.delta_bits - 1) << 4));
+  out.push_back(static_cast<std::uint8_t>(table.correction_format));
   out.push_back(static_cast<std::uint8_t>(table.classes.size()));
   for (const PlaneClass& c : table.classes) write_plane_class(c, out);
   BitWriter bits(out);
@@ -116,12 +124,10 @@ void write_plane_table(const PlaneTable& table, std::vector<std::uint8_t>& out) 
 PlaneTable read_plane_table(std::span<const std::uint8_t>& bytes, std::int64_t cols) {
   ByteReader in(bytes);
   PlaneTable table;
-  const int widths = in.next();
-  table.gap_bits = (widths & 15) + 1;
-  table.delta_bits = (widths >> 4) + 1;
-  if (table.gap_bits + table.delta_bits > 16 || table.delta_bits < 2) {
-    fail("corrections of {} + {} bits, expected at most 16 and at least 2 for the difference", table.gap_bits,
-         table.delta_bits);
+  table.correction_format = static_cast<std::size_t>(in.next());
+  if (table.correction_format >= kCorrectionFormats.size()) {
+    fail("format {} of corrections, expected less than {}", table.correction_format,
+         kCorrectionFormats.size());
   }
   const int classes = in.next();
   if (classes < 1 || classes > static_cast<int>(kMaxColumnClasses)) {

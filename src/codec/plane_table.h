@@ -25,6 +25,15 @@ inline constexpr int kPlaneRawBits = 8;        // this many low bits: the weight
 inline constexpr int kPlaneMaxSurvivors = 56;  // code words of a group of 64 that go on at a level
 inline constexpr std::uint64_t kPlaneNoCorrection = ~std::uint64_t{0};
 
+/// A correction: columns since the last one (or the start), and what to add, signed. Several of one column
+/// add up; zero is for gaps that are too long.
+struct CorrectionFormat {
+  int gap_bits;  // the low ones
+  int delta_bits;
+};
+inline constexpr std::array<CorrectionFormat, 6> kCorrectionFormats{
+    {{5, 3}, {7, 3}, {8, 4}, {10, 4}, {11, 5}, {8, 8}}};
+
 /// How the columns of one class are coded.
 struct PlaneClass {
   int low_bits = 0;   // stored as they are
@@ -36,7 +45,8 @@ struct PlaneClass {
   /// step[j] is the number of those that go on.
   std::array<std::uint8_t, kPlaneMaxLevels> leaves{};
   std::array<std::uint8_t, kPlaneMaxLevels> step{};
-  std::array<std::uint8_t, kPlaneMaxSymbols> values{};
+  std::array<std::uint8_t, kPlaneMaxSymbols> values{};  // by symbol
+  alignas(64) std::array<std::uint8_t, 128> by_code{};  // by symbol above low bits
 
   bool raw() const { return low_bits == kPlaneRawBits; }
   int low_count() const { return 1 << low_bits; }
@@ -52,6 +62,8 @@ struct PlaneClass {
   /// Sets `step` and `symbols`, which follow from the rest. False when a level has more leaves than symbols,
   /// or there are more symbols than can be.
   bool finish_code();
+  /// Sets by_code once the values are there.
+  void finish_values();
   /// Largest value without base and corrections; at most 127 unless raw.
   int max_value() const;
 };
@@ -59,10 +71,10 @@ struct PlaneClass {
 /// How a matrix is coded: the codec's table in its usable form.
 struct PlaneTable {
   ColumnClasses columns;
-  std::vector<PlaneClass> classes;  // one for each of columns
-  int gap_bits = 8;                 // a correction: gap in the low bits, signed difference in the others
-  int delta_bits = 8;               // their sum is at most 16
+  std::vector<PlaneClass> classes;    // one for each of columns
+  std::size_t correction_format = 0;  // in kCorrectionFormats
 
+  CorrectionFormat corrections() const { return kCorrectionFormats[correction_format]; }
   int levels() const;                       // of the class that has most
   std::size_t groups(std::size_t c) const;  // groups of 64 columns of class c
   std::size_t row_groups() const;
@@ -76,21 +88,18 @@ void write_plane_table(const PlaneTable& table, std::vector<std::uint8_t>& out);
 /// is an Error.
 PlaneTable read_plane_table(std::span<const std::uint8_t>& bytes, std::int64_t cols);
 
-/// Where the decoding of a chunk stands. Kernels advance it group by group, in the order of rows; the streams
-/// are laid out such that no chunk that `open_plane_chunk` accepts leads them outside of it.
+/// Where the decoding of a chunk stands. Kernels advance it group by group, all rows of a class before the
+/// next class; the streams are laid out such that no chunk that `open_plane_chunk` accepts leads them outside
+/// of it.
 struct PlaneCursor {
   const std::uint8_t* plane = nullptr;
   std::array<const std::uint8_t*, kPlaneMaxLevels> level{};
   std::array<std::uint64_t, kPlaneMaxLevels> level_bit{};
   const std::uint8_t* corrections = nullptr;
-  std::uint64_t correction_bit = 0;
   std::uint64_t corrections_left = 0;
-  std::uint64_t next = kPlaneNoCorrection;  // place of the next correction, counted in rows of whole groups
-  std::uint64_t row_begin = 0;              // place of the row that comes next
 
-  // For prefetching and for the check at the end.
+  // For the check at the end.
   std::array<std::uint64_t, kPlaneMaxLevels> level_bytes{};
-  const std::uint8_t* end = nullptr;
 };
 
 /// Checks sizes against each other. `groups` is rows * table.row_groups().

@@ -3,6 +3,7 @@
 #include "base/aligned.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "codec/plane_decoder.h"
 #include "format/container.h"
 
 namespace twofold {
@@ -13,6 +14,22 @@ constexpr std::size_t kIndexFields = 3;  // offset, bytes, XXH3
 
 std::string chunk_where(const CodedTensor& tensor, std::int64_t chunk) {
   return fmt::format("{}: tensor {}: chunk {}", tensor.file, json_quote(tensor.name), chunk);
+}
+
+void check_room(const CodedTensor& tensor, std::int64_t chunk, std::size_t size) {
+  const auto expected = static_cast<std::size_t>(tensor.chunk_rows(chunk) * tensor.cols);
+  if (size != expected)
+    fail("{}: room for {} weights, expected {}", chunk_where(tensor, chunk), size, expected);
+}
+
+/// Says in the decoder's errors which chunk they are about.
+template <typename Function>
+void with_context(const CodedTensor& tensor, std::int64_t chunk, const Function& function) {
+  try {
+    function();
+  } catch (const Error& error) {
+    fail("{}: {}", chunk_where(tensor, chunk), error.what());
+  }
 }
 
 }  // namespace
@@ -31,15 +48,21 @@ std::span<const std::uint8_t> CodedTensor::chunk_bytes(std::int64_t chunk) const
 }
 
 void CodedTensor::decode_chunk(std::int64_t chunk, std::span<std::int8_t> out) const {
-  const auto expected = static_cast<std::size_t>(chunk_rows(chunk) * cols);
-  if (out.size() != expected) {
-    fail("{}: room for {} weights, expected {}", chunk_where(*this, chunk), out.size(), expected);
-  }
-  try {
-    decoder->decode(chunk_bytes(chunk), out);
-  } catch (const Error& error) {
-    fail("{}: {}", chunk_where(*this, chunk), error.what());
-  }
+  check_room(*this, chunk, out.size());
+  with_context(*this, chunk, [&] { decoder->decode(chunk_bytes(chunk), out); });
+}
+
+void CodedTensor::decode_chunk_in_order(std::int64_t chunk, std::span<std::int8_t> out) const {
+  check_room(*this, chunk, out.size());
+  with_context(*this, chunk, [&] { decoder->decode_in_order(chunk_bytes(chunk), out); });
+}
+
+PlaneCursor CodedTensor::open_planes(std::int64_t chunk) const {
+  PlaneCursor cursor;
+  with_context(*this, chunk, [&] {
+    cursor = dynamic_cast<const PlaneDecoder&>(*decoder).open(chunk_bytes(chunk), chunk_rows(chunk));
+  });
+  return cursor;
 }
 
 const std::int8_t* CodedTensor::direct(std::int64_t chunk) const {

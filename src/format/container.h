@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "codec/codec.h"
+#include "codec/plane_table.h"
 #include "tensor/checkpoint.h"
 
 namespace twofold {
@@ -41,6 +42,10 @@ class CodedTensor {
 
   /// Decodes a chunk into chunk_rows * cols weights. Errors name file, tensor and chunk. Thread-safe.
   void decode_chunk(std::int64_t chunk, std::span<std::int8_t> out) const;
+  /// The same with each row's columns in the order decoder->column_order(), which is faster.
+  void decode_chunk_in_order(std::int64_t chunk, std::span<std::int8_t> out) const;
+  /// A chunk of a codec whose decoder is a PlaneDecoder with a table(), at its first row.
+  PlaneCursor open_planes(std::int64_t chunk) const;
   /// The weights where the codec stores them raw, else nullptr.
   const std::int8_t* direct(std::int64_t chunk) const;
   /// Compares the chunk with its checksum and its padding with zero; throws Error when they differ.

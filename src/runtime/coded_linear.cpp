@@ -1,7 +1,11 @@
 #include <algorithm>
 
+#include "base/cpu.h"
 #include "base/error.h"
+#include "base/hash.h"
+#include "codec/plane_decoder.h"
 #include "kernels/ops.h"
+#include "kernels/plane_dot.h"
 #include "kernels/sgemm.h"
 #include "runtime/linear.h"
 
@@ -22,6 +26,11 @@ const std::int8_t* chunk_weights(const CodedTensor& tensor, std::int64_t chunk,
   return out;
 }
 
+template <typename T>
+std::span<const std::uint8_t> bytes_of(std::span<const T> values) {
+  return {reinterpret_cast<const std::uint8_t*>(values.data()), values.size_bytes()};
+}
+
 class CodedLinear final : public Linear {
  public:
   CodedLinear(const CodedTensor& weight, ActivationMode mode, std::vector<float> bias)
@@ -36,13 +45,17 @@ class CodedLinear final : public Linear {
     if (mode == ActivationMode::kPerTensorStatic && !(weight.activation_step > 0))
       mode_ = ActivationMode::kPerToken;
     for (const float s : weight.input_scale) inverse_scale_.push_back(1.0F / s);
+    if (const auto* planes = dynamic_cast<const PlaneDecoder*>(weight.decoder.get()))
+      planes_ = planes->table();
+    if (mode_ != ActivationMode::kNone) order_ = weight.decoder->column_order();
+    input_key_ = xxh3(bytes_of<float>(inverse_scale_)) + 3 * xxh3(bytes_of<std::int32_t>(order_));
   }
 
   std::int64_t units() const override { return weight_.chunks(); }
 
   bool same_input(const Linear& other) const override {
     const auto* coded = dynamic_cast<const CodedLinear*>(&other);
-    return coded != nullptr && coded->mode_ == mode_ && coded->inverse_scale_ == inverse_scale_ &&
+    return coded != nullptr && coded->mode_ == mode_ && coded->input_key_ == input_key_ &&
            (mode_ != ActivationMode::kPerTensorStatic ||
             coded->weight_.activation_step == weight_.activation_step);
   }
@@ -73,8 +86,14 @@ class CodedLinear final : public Linear {
         float step = weight_.activation_step;
         if (mode_ == ActivationMode::kPerToken) step = ops().abs_max(x + t * cols, inverse, cols) / 127.0F;
         input.steps[t] = step;
-        ops().quantize(x + t * cols, inverse, step > 0 ? 1.0F / step : 0.0F, cols,
-                       input.q.data() + t * input.stride);
+        std::int8_t* q = input.q.data() + t * input.stride;
+        ops().quantize(x + t * cols, inverse, step > 0 ? 1.0F / step : 0.0F, cols, q);
+        std::fill(q + cols, q + input.stride, std::int8_t{0});
+        if (!order_.empty()) reorder(q);
+      }
+      if (n == 1 && planes_ != nullptr) {
+        input.group_sums.resize(input.stride / kGroupColumns);
+        sum_groups(input.q, input.group_sums);
       }
       ops().pack_i8(input.q.data(), input.stride, cols, n, begin, end, input.packed.data());
     };
@@ -93,9 +112,9 @@ class CodedLinear final : public Linear {
     const auto rows = static_cast<std::size_t>(weight_.chunk_rows(unit));
     const auto cols = static_cast<std::size_t>(cols_);
     const auto n = static_cast<std::size_t>(tokens);
-    const std::int8_t* w = chunk_weights(weight_, unit, worker.weights);
     y += first;
     if (mode_ == ActivationMode::kNone) {
+      const std::int8_t* w = chunk_weights(weight_, unit, worker.weights);
       float* floats = scratch(worker.floats, rows * cols);
       for (std::size_t i = 0; i < rows * cols; ++i) floats[i] = w[i];
       sgemm(input.x, n, cols, floats, rows, y, y_stride);
@@ -103,7 +122,17 @@ class CodedLinear final : public Linear {
       return;
     }
     std::int32_t* sums = scratch(worker.sums, n * rows);
-    ops().matmul_i8(w, rows, cols, input.packed.data(), n, sums, rows);
+    if (n == 1 && planes_ != nullptr) {
+      multiply_coded(unit, rows, input, sums);
+    } else {
+      const std::int8_t* w = weight_.direct(unit);
+      if (w == nullptr) {
+        const std::span<std::int8_t> decoded(scratch(worker.weights, rows * cols), rows * cols);
+        weight_.decode_chunk_in_order(unit, decoded);
+        w = decoded.data();
+      }
+      ops().matmul_i8(w, rows, cols, input.packed.data(), n, sums, rows);
+    }
     finish(y, y_stride, first, rows, n, [&](std::size_t t, std::size_t r) {
       return static_cast<float>(sums[t * rows + r]) * input.steps[t];
     });
@@ -124,9 +153,29 @@ class CodedLinear final : public Linear {
     }
   }
 
+  /// One token: straight from the coded weights.
+  void multiply_coded(std::int64_t unit, std::size_t rows, const LinearInput& input,
+                      std::int32_t* sums) const {
+    static const PlaneDot dot = plane_dot(active_isa());
+    PlaneCursor cursor = weight_.open_planes(unit);
+    dot(*planes_, cursor, rows, input.q.data(), sums);
+    const std::int32_t base = plane_base_sum(*planes_, input.group_sums);
+    for (std::size_t r = 0; r < rows; ++r) sums[r] += base;
+  }
+
+  /// Puts one token's activations into the order of the coded columns.
+  void reorder(std::int8_t* q) const {
+    thread_local std::vector<std::int8_t> copy;
+    copy.assign(q, q + cols_);
+    for (std::size_t i = 0; i < order_.size(); ++i) q[i] = copy[static_cast<std::size_t>(order_[i])];
+  }
+
   const CodedTensor& weight_;
   ActivationMode mode_;
-  std::vector<float> inverse_scale_;  // 1 / s_j, or empty
+  std::vector<float> inverse_scale_;     // 1 / s_j, or empty
+  std::span<const std::int32_t> order_;  // of the coded columns, or empty
+  const PlaneTable* planes_ = nullptr;   // when products can be taken from the coded weights
+  std::uint64_t input_key_ = 0;          // hash of what decides the form of the input
 };
 
 class CodedEmbedding final : public Embedding {

@@ -27,8 +27,9 @@ struct LinearInput {
   AlignedVector<float> scaled;   // holds x where it had to be scaled
   AlignedVector<std::int8_t> q;  // [tokens, stride]
   std::size_t stride = 0;
-  std::vector<float> steps;           // per token: x ~ step * q
-  AlignedVector<std::int8_t> packed;  // q as matmul_i8 reads it
+  std::vector<std::int32_t> group_sums;  // of one token's q, by 64 columns
+  std::vector<float> steps;              // per token: x ~ step * q
+  AlignedVector<std::int8_t> packed;     // q as matmul_i8 reads it
 };
 
 /// The weights of one linear layer and the way to multiply by them. Rows are computed in units that are the

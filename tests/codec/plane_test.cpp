@@ -9,7 +9,6 @@
 #include "base/error.h"
 #include "codec/codec.h"
 #include "codec/entropy.h"
-#include "codec/plane_correction.h"
 #include "codec/plane_decoder.h"
 #include "codec/plane_planner.h"
 #include "codec/test_lanes.h"
@@ -59,6 +58,7 @@ PlaneClass random_class(Random& random) {
     for (int i = 0; i < c.symbols; ++i) {
       c.values[static_cast<std::size_t>(i)] = static_cast<std::uint8_t>(below(129 - c.low_count()));
     }
+    c.finish_values();
     return c;
   }
 }
@@ -72,8 +72,7 @@ PlaneTable random_table(Random& random, std::size_t classes) {
     table.classes.push_back(random_class(random));
   }
   // In the order of the classes already: the map is not used by the loops.
-  table.gap_bits = 3 + static_cast<int>(random.next() % 8);
-  table.delta_bits = 2 + static_cast<int>(random.next() % 5);
+  table.correction_format = random.next() % kCorrectionFormats.size();
   return table;
 }
 
@@ -82,8 +81,7 @@ Weights decode_rows(const PlaneTable& table, const PlaneRows& rows, std::size_t 
   PlaneCursor cursor = open_plane_chunk(table, count, table.row_groups(), coded);
   const std::size_t width = table.row_groups() * kGroupColumns;
   Weights out(count * width);
-  for (std::size_t row = 0; row < count; ++row)
-    decode_plane_row(table, rows, cursor, out.data() + row * width);
+  decode_plane_rows(table, rows, cursor, count, out.data());
   return out;
 }
 

@@ -4,10 +4,13 @@ if(TWOFOLD_X86)
   add_library(kernels_avx512_emulated STATIC
     ${CMAKE_SOURCE_DIR}/src/kernels/cpu/ops_avx512.cpp
     ${CMAKE_SOURCE_DIR}/src/kernels/cpu/matmul_i8_avx512.cpp
-    ${CMAKE_SOURCE_DIR}/src/kernels/cpu/matmul_i8_avx2vnni.cpp)
+    ${CMAKE_SOURCE_DIR}/src/kernels/cpu/matmul_i8_avx2vnni.cpp
+    ${CMAKE_SOURCE_DIR}/src/kernels/cpu/plane_dot_avx512.cpp
+    ${CMAKE_SOURCE_DIR}/src/kernels/cpu/plane_dot_avx2vnni.cpp)
   target_link_libraries(kernels_avx512_emulated PUBLIC twofold_kernels)
   target_compile_definitions(kernels_avx512_emulated PRIVATE
     TWOFOLD_SIMDE avx512_ops=avx512_ops_emulated
+    plane_dot_avx512=plane_dot_avx512_emulated plane_dot_avx2vnni=plane_dot_avx2vnni_emulated
     pack_i8_avx512=pack_i8_avx512_emulated matmul_i8_avx512=matmul_i8_avx512_emulated
     pack_i8_avx2vnni=pack_i8_avx2vnni_emulated matmul_i8_avx2vnni=matmul_i8_avx2vnni_emulated)
   # -fwrapv: SIMDe adds the elements as signed integers and counts on them to wrap, as vpdpbusd does.

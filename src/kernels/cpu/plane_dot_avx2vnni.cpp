@@ -1,4 +1,5 @@
-#include "codec/plane_correction.h"
+#include <algorithm>
+
 #include "codec/plane_loops_avx2.h"
 #include "kernels/plane_dot.h"
 
@@ -6,12 +7,19 @@ namespace twofold {
 
 namespace {
 
+std::int32_t sum_of_lanes(__m256i v) {
+  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
 /// Sums of products with x: vpdpbusd adds four products of unsigned and signed bytes in 32 bits.
 struct DotSink {
-  const std::int8_t* x;
+  const std::int8_t* begin_of_x;
+  std::size_t width;  // columns of the class
+  std::int32_t* sums;
+  const std::int8_t* x = begin_of_x;
   __m256i sum = _mm256_setzero_si256();
-
-  explicit DotSink(const std::int8_t* activations) : x(activations) {}
 
   void begin() {}
   void end() {}
@@ -20,39 +28,41 @@ struct DotSink {
     sum = _mm256_dpbusd_avx_epi32(sum, b, load256(x + 32));
     x += kGroupColumns;
   }
+  void next_row() {
+    *sums++ += sum_of_lanes(sum);
+    sum = _mm256_setzero_si256();
+    x = begin_of_x;
+  }
 
   /// Signed weights as they are: |w| times x with the sign of w.
-  void add_raw(std::size_t groups, PlaneCursor& cursor) {
-    for (std::size_t i = 0; i < 2 * groups; ++i, x += 32, cursor.plane += 32) {
-      const __m256i w = load256(cursor.plane);
-      sum = _mm256_dpbusd_avx_epi32(sum, _mm256_abs_epi8(w), _mm256_sign_epi8(load256(x), w));
+  void add_raw(std::size_t rows, PlaneCursor& cursor) {
+    for (; rows > 0; --rows, next_row()) {
+      for (; x < begin_of_x + width; x += 32, cursor.plane += 32) {
+        const __m256i w = load256(cursor.plane);
+        sum = _mm256_dpbusd_avx_epi32(sum, _mm256_abs_epi8(w), _mm256_sign_epi8(load256(x), w));
+      }
     }
   }
 };
 
-std::int32_t sum_of_lanes(__m256i v) {
-  __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
-  s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
-  return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
-}
-
 }  // namespace
 
-std::int32_t plane_dot_avx2vnni(const PlaneTable& table, PlaneCursor& cursor, const std::int8_t* x) {
-  DotSink sink(x);
+void plane_dot_avx2vnni(const PlaneTable& table, PlaneCursor& cursor, std::size_t rows, const std::int8_t* x,
+                        std::int32_t* sums) {
+  std::fill_n(sums, rows, 0);
+  const std::int8_t* begin = x;
   for (std::size_t c = 0; c < table.classes.size(); ++c) {
     const PlaneClass& parameters = table.classes[c];
     const std::size_t groups = table.groups(c);
+    DotSink sink{begin, groups * kGroupColumns, sums};
     if (parameters.raw()) {
-      sink.add_raw(groups, cursor);
+      sink.add_raw(rows, cursor);
     } else {
-      class_groups(parameters, groups, cursor, sink);
+      class_groups(parameters, rows, groups, cursor, sink);
     }
+    begin += groups * kGroupColumns;
   }
-  std::int32_t sum = sum_of_lanes(sink.sum);
-  correct_row(table, cursor, table.row_groups(),
-              [&](std::uint64_t column, std::int32_t difference) { sum += difference * x[column]; });
-  return sum;
+  correct_dots(table, cursor, rows, x, sums);
 }
 
 }  // namespace twofold

@@ -42,16 +42,24 @@ int available_cores() {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-ThreadPool::ThreadPool(int threads) {
-  const int total = threads > 0 ? threads : available_cores();
+ThreadPool::ThreadPool(int threads, std::span<const int> cpus) {
+  const auto limit = static_cast<int>(cpus.size());
+  if (limit > 0 && threads > limit)
+    throw UsageError(fmt::format("{} threads cannot have a CPU each: the list has {}", threads, limit));
+  const int total = threads > 0 ? threads : limit > 0 ? limit : available_cores();
   workers_.reserve(static_cast<std::size_t>(total - 1));
   try {
     for (int worker = 1; worker < total; ++worker) {
       workers_.emplace_back([this, worker] { work(worker); });
+      if (limit > 0) keep_on_cpu(workers_.back(), cpus[static_cast<std::size_t>(worker)]);
     }
+    if (limit > 0) caller_.emplace(cpus[0]);
   } catch (const std::system_error& error) {
     stop();
     fail("cannot start {} threads: {}", total, error.code().message());
+  } catch (...) {
+    stop();
+    throw;
   }
 }
 

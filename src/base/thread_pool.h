@@ -5,8 +5,12 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <optional>
+#include <span>
 #include <thread>
 #include <vector>
+
+#include "base/cpu_list.h"
 
 namespace twofold {
 
@@ -14,8 +18,10 @@ namespace twofold {
 /// one starts no thread. Calls do not nest, and only one thread may call at a time.
 class ThreadPool {
  public:
-  /// `threads` <= 0 means one per core this process may run on. Throws Error when the system refuses.
-  explicit ThreadPool(int threads = 0);
+  /// `threads` <= 0 means one per core this process may run on, or one per CPU of `cpus` when that is not
+  /// empty: the i-th worker then stays on the i-th of them, the calling thread too while the pool lives.
+  /// Throws UsageError for more threads than CPUs to keep them on, Error when the system refuses.
+  explicit ThreadPool(int threads = 0, std::span<const int> cpus = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
@@ -33,6 +39,7 @@ class ThreadPool {
   void work(int worker);
   void run_part(int worker);
 
+  std::optional<PinnedThread> caller_;  // worker 0
   std::vector<std::thread> workers_;
   const Body* body_ = nullptr;
   std::size_t count_ = 0;

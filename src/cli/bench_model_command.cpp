@@ -10,6 +10,7 @@
 #include "base/progress.h"
 #include "cli/command.h"
 #include "cli/table.h"
+#include "cli/thread_flags.h"
 #include "eval/model_bench.h"
 
 namespace twofold {
@@ -19,7 +20,7 @@ namespace {
 struct Flags {
   std::string model;
   ModelBenchOptions options;
-  int threads = 0;
+  ThreadFlags threads;
   bool json = false;
 };
 
@@ -77,7 +78,7 @@ void print_json(const ModelBench& bench, const Flags& flags, int threads) {
 }
 
 void run(Flags& flags, bool prompt_given, bool count_given) {
-  Model model(flags.model, {.threads = flags.threads});
+  Model model(flags.model, {.threads = flags.threads.threads, .cpus = flags.threads.cpu_list()});
   // The defaults are for any model; a number that was asked for is taken at its word.
   const std::int64_t context = model.spec().max_positions;
   if (!prompt_given) flags.options.prompt = std::min(flags.options.prompt, context);
@@ -109,9 +110,7 @@ void add_model_bench(CLI::App& bench) {
       ->delimiter(',')
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
-  bench.add_option("-t,--threads", flags->threads, "Threads; 0: one per core")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
+  flags->threads.add_to(bench);
   bench.add_option("--repetitions", options.repetitions, "Times that each is measured; the median counts")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/thread_flags.h"
 #include "eval/perplexity.h"
 
 namespace twofold {
@@ -19,7 +20,7 @@ struct Flags {
   std::string text;
   PerplexityOptions options;
   bool bos = false;
-  int threads = 0;
+  ThreadFlags threads;
   bool json = false;
 };
 
@@ -53,12 +54,13 @@ void print_json(const PerplexityResult& result) {
 }
 
 void evaluate(Flags& flags) {
-  Model model(flags.model, {.threads = flags.threads});
+  Model model(flags.model, {.threads = flags.threads.threads, .cpus = flags.threads.cpu_list()});
   const auto tokenizer = load_tokenizer(flags.model);
   const std::vector<TokenId> text = tokenizer->encode(read_file(flags.text));
   std::unique_ptr<Model> reference;
   if (!flags.reference.empty()) {
-    reference = std::make_unique<Model>(flags.reference, Model::Options{.threads = flags.threads});
+    reference = std::make_unique<Model>(
+        flags.reference, Model::Options{.threads = flags.threads.threads, .cpus = flags.threads.cpu_list()});
     if (load_tokenizer(flags.reference)->encode(read_file(flags.text)) != text) {
       fail("{}: its tokenizer cuts {} into other tokens than that of {}", flags.reference, flags.text,
            flags.model);
@@ -107,9 +109,7 @@ void add_eval_command(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--bos", flags->bos, "Put the model's BOS token before every window");
-  command->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
+  flags->threads.add_to(*command);
   command->add_flag("--json", flags->json, "Print the result as JSON");
   command->callback([flags] { evaluate(*flags); });
 }

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/thread_flags.h"
 #include "runtime/generate.h"
 #include "text/tokenizer.h"
 
@@ -22,7 +23,7 @@ struct Flags {
   std::string prompt;
   std::int64_t count = 128;
   SamplingOptions sampling;
-  int threads = 0;
+  ThreadFlags threads;
   bool ignore_eos = false;
   bool no_echo = false;
 };
@@ -77,7 +78,7 @@ void run(Flags& flags) {
   if (flags.prompt == "-") {
     flags.prompt.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
   }
-  Model model(flags.model, {.threads = flags.threads});
+  Model model(flags.model, {.threads = flags.threads.threads, .cpus = flags.threads.cpu_list()});
   const auto tokenizer = load_tokenizer(flags.model);
   std::vector<TokenId> prompt = tokenizer->encode_prompt(flags.prompt);
   if (prompt.empty() && model.spec().bos) prompt.push_back(static_cast<TokenId>(*model.spec().bos));
@@ -134,9 +135,7 @@ void add_run_command(CLI::App& app) {
       ->add_option("-s,--seed", flags->sampling.seed,
                    "Seed of the sampler: the same seed gives the same text")
       ->capture_default_str();
-  command->add_option("-t,--threads", flags->threads, "Threads; 0: one per core")
-      ->capture_default_str()
-      ->check(CLI::Range(0, 1024));
+  flags->threads.add_to(*command);
   command->add_flag("--ignore-eos", flags->ignore_eos, "Go on after an end-of-text token");
   command->add_flag("--no-display-prompt", flags->no_echo, "Print only what is generated");
   command->callback([flags] { run(*flags); });

@@ -20,7 +20,7 @@ void KvCache::reserve(const ModelSpec& spec, std::int64_t positions) {
 Model::Model(const std::filesystem::path& directory, const Options& options)
     : spec_(load_model_spec(directory)),
       options_(options),
-      workspace_(options.threads),
+      workspace_(options.threads, options.cpus),
       rope_(spec_.head_dim, spec_.rope_theta) {
   if (Container::is_container(directory)) {
     container_ = std::make_unique<Container>(directory);

@@ -35,8 +35,9 @@ struct Sequence {
 class Model {
  public:
   struct Options {
-    int threads = 0;             // 0: one per core
+    int threads = 0;             // 0: one per core, or per CPU of the list
     bool release_pages = false;  // give mapped weights back after use: small memory, more page faults
+    std::vector<int> cpus = {};  // one thread stays on each; empty: wherever the system puts them
   };
 
   /// Throws Error for anything wrong with the directory: config, missing tensors, shapes.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "base/aligned.h"
@@ -12,7 +13,8 @@ namespace twofold {
 /// largest chunk and batch seen.
 class Workspace {
  public:
-  explicit Workspace(int threads) : pool_(threads), workers_(static_cast<std::size_t>(pool_.size())) {}
+  explicit Workspace(int threads, std::span<const int> cpus = {})
+      : pool_(threads, cpus), workers_(static_cast<std::size_t>(pool_.size())) {}
 
   struct Worker {
     AlignedVector<std::int8_t> weights;  // one decoded chunk

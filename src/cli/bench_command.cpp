@@ -59,6 +59,7 @@ void add_bench_command(CLI::App& app) {
   CLI::App* bench = app.add_subcommand("bench", "Measure speed on this machine");
   bench->require_subcommand(0, 1);
   add_model_bench(*bench);
+  add_kernel_bench(*bench);
   CLI::App* command =
       bench->add_subcommand("codecs", "Ratio and speed of every codec on a model's INT8 weights");
   command->add_option("-m,--model", flags->model, "Model directory, original or Twofold")->required();

@@ -15,5 +15,7 @@ void add_bench_command(CLI::App& app);
 
 /// What `bench` does without a subcommand of its own.
 void add_model_bench(CLI::App& bench);
+/// `bench kernels`.
+void add_kernel_bench(CLI::App& bench);
 
 }  // namespace twofold

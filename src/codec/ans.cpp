@@ -449,9 +449,9 @@ class AnsCodec : public Codec {
     encode_chunk(model, sorted, out);
   }
 
-  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table,
-                                        std::int64_t cols) const override {
-    return make_ans_decoder(table, cols, ans_lanes(active_isa()));
+  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table, std::int64_t cols,
+                                        Isa isa) const override {
+    return make_ans_decoder(table, cols, ans_lanes(isa));
   }
 };
 

@@ -283,9 +283,9 @@ class Ans8Codec : public Codec {
     encode_ans8_chunk(model.order, model.classes, sorted, out);
   }
 
-  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table,
-                                        std::int64_t cols) const override {
-    return make_ans8_decoder(table, cols, ans8_lanes(active_isa()));
+  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table, std::int64_t cols,
+                                        Isa isa) const override {
+    return make_ans8_decoder(table, cols, ans8_lanes(isa));
   }
 };
 

@@ -6,6 +6,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/cpu.h"
+
 namespace twofold {
 
 /// Decodes the chunks of one tensor. Thread-safe.
@@ -18,12 +20,12 @@ class Decoder {
   /// is an Error (the caller's checksum finds what happens to decode).
   virtual void decode(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const = 0;
 
-  /// The matrix's column at each place of a row as `decode_in_order` gives it; empty when that is the matrix's
-  /// own order.
+  /// The matrix's column at each place of a row as `decode_in_order` gives it; empty when that is the
+  /// matrix's own order.
   virtual std::span<const std::int32_t> column_order() const { return {}; }
 
-  /// As `decode`, but with the columns in the order in which they are stored, which is faster: products do not
-  /// depend on it if the activations are put in the same order.
+  /// As `decode`, but with the columns in the order in which they are stored, which is faster: products do
+  /// not depend on it if the activations are put in the same order.
   virtual void decode_in_order(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const {
     decode(coded, out);
   }
@@ -50,8 +52,11 @@ class Codec {
 
   /// A decoder for the tensor's chunks; copies what it needs of the table. A table that is not one is an
   /// Error.
-  virtual std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table,
-                                                std::int64_t cols) const = 0;
+  virtual std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table, std::int64_t cols,
+                                                Isa isa) const = 0;
+  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table, std::int64_t cols) const {
+    return make_decoder(table, cols, active_isa());
+  }
 };
 
 /// All codecs in the order they are listed to users: raw, packed, tiered, ans, ...

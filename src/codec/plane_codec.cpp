@@ -85,9 +85,9 @@ class PlaneCodec : public Codec {
     write_plane_chunk(parsed, chunk.size() / static_cast<std::size_t>(cols), sorted, out);
   }
 
-  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table,
-                                        std::int64_t cols) const override {
-    return std::make_unique<PlaneDecoder>(table, cols, plane_rows(active_isa()));
+  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table, std::int64_t cols,
+                                        Isa isa) const override {
+    return std::make_unique<PlaneDecoder>(table, cols, plane_rows(isa));
   }
 
  private:

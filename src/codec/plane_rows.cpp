@@ -6,51 +6,54 @@ namespace twofold {
 
 namespace {
 
-std::uint8_t code_at(int bits, const std::uint8_t* plane, std::size_t i) {
-  int code = 0;
-  int shift = 0;
-  for (const int width : {4, 2, 1}) {
-    if ((bits & width) == 0) continue;
-    const std::size_t bytes = static_cast<std::size_t>(kGroupColumns * width / 8);
-    const int field = width == 1 ? plane[i / 8] >> (i % 8)
-                                 : plane[i % bytes] >> (i / bytes * static_cast<std::size_t>(width));
-    code |= (field & ((1 << width) - 1)) << shift;
-    shift += width;
-    plane += bytes;
-  }
-  return static_cast<std::uint8_t>(code);
-}
-
-bool next_bit(PlaneCursor& cursor, std::size_t level) {
-  const std::uint64_t bit = cursor.level_bit[level]++;
-  return (cursor.level[level][bit >> 3] >> (bit & 7) & 1) != 0;
-}
-
-/// The reference that the others must match. A group takes no more than 57 bits of a level, which is what a
-/// window of 8 bytes holds; what a longer one (in a broken chunk) would get is 0.
-void decode_group(const PlaneClass& parameters, PlaneCursor& cursor, std::int8_t* out) {
-  std::array<std::uint8_t, 64> symbols{};
-  for (std::size_t i = 0; i < symbols.size(); ++i) {
-    const int code = code_at(parameters.code_bits(), cursor.plane, i);
-    symbols[i] = static_cast<std::uint8_t>(code >> parameters.low_bits);
-    out[i] = static_cast<std::int8_t>(code & ((1 << parameters.low_bits) - 1));
-  }
-  for (int j = 0; j < parameters.levels; ++j) {
-    const auto level = static_cast<std::size_t>(j);
-    const int leaves = parameters.leaves[level];
-    const std::uint64_t window_end = (cursor.level_bit[level] & ~std::uint64_t{7}) + 64;
-    for (std::uint8_t& symbol : symbols) {
-      if (symbol < leaves) continue;
-      if (cursor.level_bit[level] >= window_end) {
-        ++cursor.level_bit[level];
-      } else if (next_bit(cursor, level)) {
-        symbol = static_cast<std::uint8_t>(symbol + parameters.step[level]);
-      }
+/// Adds the fields of one sub-plane to the codes.
+template <int kWidth>
+void unpack(const std::uint8_t*& plane, int shift, std::uint8_t* codes) {
+  constexpr std::size_t kBytes = kGroupColumns * kWidth / 8;
+  for (std::size_t field = 0; field < 8 / kWidth; ++field) {
+    for (std::size_t byte = 0; byte < kBytes; ++byte) {
+      // One bit each: a bitmap in the order of the weights. Else byte i has the weights i, i + kBytes, ...
+      std::uint8_t& code = codes[kWidth == 1 ? 8 * byte + field : byte + kBytes * field];
+      const int value = plane[byte] >> (field * kWidth) & ((1 << kWidth) - 1);
+      code = static_cast<std::uint8_t>(code | value << shift);
     }
   }
-  for (std::size_t i = 0; i < symbols.size(); ++i) {
-    const int value = parameters.root_bits == 0 ? 0 : parameters.values[symbols[i]];
-    out[i] = static_cast<std::int8_t>(out[i] + value + parameters.base);
+  plane += kBytes;
+}
+
+/// The reference that the others must match. A group takes at most what a window of 8 bytes holds; what more
+/// would get (in a broken chunk) is 0.
+void decode_group(const PlaneClass& parameters, PlaneCursor& cursor, std::int8_t* out) {
+  std::uint8_t codes[kGroupColumns] = {};
+  const std::uint8_t* plane = cursor.plane;
+  const int bits = parameters.code_bits();
+  if ((bits & 4) != 0) unpack<4>(plane, 0, codes);
+  if ((bits & 2) != 0) unpack<2>(plane, bits & 4, codes);
+  if ((bits & 1) != 0) unpack<1>(plane, bits & 6, codes);
+  const int low_bits = parameters.low_bits;
+  for (int j = 0; j < parameters.levels; ++j) {
+    const auto level = static_cast<std::size_t>(j);
+    const int first = parameters.leaves[level] << low_bits;
+    const int step = parameters.step[level] << low_bits;
+    std::uint64_t& position = cursor.level_bit[level];
+    std::uint64_t window = 0;
+    for (int i = 8; i-- > 0;)
+      window = window << 8 | cursor.level[level][(position >> 3) + static_cast<unsigned>(i)];
+    window >>= position & 7;
+    for (std::uint8_t& code : codes) {
+      const std::uint64_t on = code >= first ? 1 : 0;
+      code = static_cast<std::uint8_t>(code + static_cast<int>(on & window) * step);
+      window >>= on;
+      position += on;
+    }
+  }
+  if (parameters.root_bits == 0) {
+    for (std::size_t i = 0; i < kGroupColumns; ++i)
+      out[i] = static_cast<std::int8_t>(codes[i] + parameters.base);
+  } else {
+    for (std::size_t i = 0; i < kGroupColumns; ++i) {
+      out[i] = static_cast<std::int8_t>(parameters.by_code[codes[i]] + parameters.base);
+    }
   }
 }
 

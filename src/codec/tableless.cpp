@@ -35,8 +35,8 @@ void TablelessCodec::encode(std::span<const std::uint8_t>, std::span<const std::
   if (!chunk.empty()) compress({reinterpret_cast<const std::uint8_t*>(chunk.data()), chunk.size()}, out);
 }
 
-std::unique_ptr<Decoder> TablelessCodec::make_decoder(std::span<const std::uint8_t> table,
-                                                      std::int64_t) const {
+std::unique_ptr<Decoder> TablelessCodec::make_decoder(std::span<const std::uint8_t> table, std::int64_t,
+                                                      Isa) const {
   if (!table.empty()) fail("{} table: {} bytes, expected none", name(), table.size());
   return std::make_unique<TablelessDecoder>(*this);
 }

@@ -13,8 +13,8 @@ class TablelessCodec : public Codec {
   }
   void encode(std::span<const std::uint8_t> table, std::span<const std::int8_t> chunk, std::int64_t cols,
               std::vector<std::uint8_t>& out) const override;
-  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table,
-                                        std::int64_t cols) const override;
+  std::unique_ptr<Decoder> make_decoder(std::span<const std::uint8_t> table, std::int64_t cols,
+                                        Isa isa) const override;
 
   /// Appends the encoding of at least one byte.
   virtual void compress(std::span<const std::uint8_t> bytes, std::vector<std::uint8_t>& out) const = 0;

@@ -12,6 +12,7 @@ namespace twofold {
 namespace {
 
 constexpr std::size_t kBlock = 16;  // rows of a block, columns moved at once
+constexpr std::size_t kStrip = 64;  // columns that leave at once
 constexpr std::uint8_t kSeveral = 127;
 
 // A vector of the compiler's own: interleaving is one instruction on every SIMD set.
@@ -33,9 +34,8 @@ inline void shuffle_round(const Bytes* in, Bytes* out) {
   }
 }
 
-/// Columns of `rows` weights (16 bytes are read) at sorted + at[0 ... 15] to the first `rows` rows of out.
-inline void restore_block(const std::int8_t* sorted, const std::uint64_t* at, std::size_t rows,
-                          std::int8_t* out, std::size_t cols) {
+/// 16 columns of 16 bytes at sorted + at[0 ... 15] to 16 rows of kStrip bytes.
+inline void transpose(const std::int8_t* sorted, const std::uint64_t* at, std::int8_t* out) {
   Bytes a[kBlock], b[kBlock];
 #pragma GCC unroll 16
   for (std::size_t i = 0; i < kBlock; ++i) std::memcpy(&a[i], sorted + at[i], kBlock);
@@ -43,12 +43,8 @@ inline void restore_block(const std::int8_t* sorted, const std::uint64_t* at, st
   shuffle_round(b, a);
   shuffle_round(a, b);
   shuffle_round(b, a);
-  if (rows == kBlock) {
 #pragma GCC unroll 16
-    for (std::size_t row = 0; row < kBlock; ++row) std::memcpy(out + row * cols, &a[row], kBlock);
-  } else {
-    for (std::size_t row = 0; row < rows; ++row) std::memcpy(out + row * cols, &a[row], kBlock);
-  }
+  for (std::size_t row = 0; row < kBlock; ++row) std::memcpy(out + row * kStrip, &a[row], kBlock);
 }
 
 }  // namespace
@@ -96,13 +92,22 @@ void ClassOrder::restore(const std::int8_t* sorted, std::span<std::int8_t> matri
     }
     std::int8_t* const out = matrix.data() + first * cols;
     std::size_t column = 0;
-    for (; height > 2 && column + kBlock <= cols; column += kBlock) {
-      std::uint64_t at[kBlock];
+    for (; height > 2 && column + kStrip <= cols; column += kStrip) {
+      // Whole cache lines leave for the matrix: with a row length of a power of two, 16 lines that are
+      // written bit by bit would displace each other.
+      alignas(64) std::int8_t strip[kBlock * kStrip];
+      for (std::size_t part = 0; part < kStrip; part += kBlock) {
+        std::uint64_t at[kBlock];
 #pragma GCC unroll 16
-      for (std::size_t i = 0; i < kBlock; ++i) {
-        at[i] = begin[class_[column + i]] + std::uint64_t{rank_[column + i]} * height;
+        for (std::size_t i = 0; i < kBlock; ++i) {
+          const std::size_t j = column + part + i;
+          at[i] = begin[class_[j]] + std::uint64_t{rank_[j]} * height;
+        }
+        transpose(sorted, at, strip + part);
       }
-      restore_block(sorted, at, height, out + column, cols);
+      for (std::size_t row = 0; row < height; ++row) {
+        std::memcpy(out + row * cols + column, strip + row * kStrip, kStrip);
+      }
     }
     for (; column < cols; ++column) {
       const std::uint64_t at = begin[class_[column]] + std::uint64_t{rank_[column]} * height;

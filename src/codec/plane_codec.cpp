@@ -27,10 +27,11 @@ double tiered_bits(const Histogram& histogram, const PlanePrices&) {
   return order0_entropy(histogram) * static_cast<double>(n) + 8 * 24;
 }
 
-/// A one-class table for a sequence.
-PlaneTable sequence_table(const Histogram& histogram, const PlanePrices& prices) {
-  PlaneTable table{.columns = one_class(1), .classes = {plan_tiered(histogram, prices)}};
-  plan_corrections(table, {&histogram, 1}, prices);
+/// A one-class table for a sequence. It is spread anyway, so that time matters less.
+PlaneTable sequence_table(const Histogram& histogram) {
+  constexpr PlanePrices kPrices{.level = 0.02, .correction = 4};
+  PlaneTable table{.columns = one_class(1), .classes = {plan_tiered(histogram, kPrices)}};
+  plan_corrections(table, {&histogram, 1}, kPrices);
   return table;
 }
 
@@ -100,8 +101,8 @@ class PlaneCodec : public Codec {
     values[0] = 0;
     Histogram masks{};
     count_values(zero_masks(weights), masks);
-    const PlaneTable mask_table = sequence_table(masks, prices_);
-    const PlaneTable value_table = sequence_table(values, prices_);
+    const PlaneTable mask_table = sequence_table(masks);
+    const PlaneTable value_table = sequence_table(values);
     const double apart =
         plane_bits(mask_table.classes[0], masks) + plane_bits(value_table.classes[0], values);
     // Apart, weights cannot be multiplied without being spread first.
@@ -144,7 +145,7 @@ const Codec& packed_codec() {
 }
 
 const Codec& tiered_codec() {
-  static const PlaneCodec codec("tiered", plan_tiered, tiered_bits, {.level = 0.04, .correction = 6}, true);
+  static const PlaneCodec codec("tiered", plan_tiered, tiered_bits, {.level = 0.05, .correction = 8}, true);
   return codec;
 }
 

@@ -118,7 +118,8 @@ class RowWalk {
 
 /// Packed classes: the code is the value.
 template <int Bits, typename Sink>
-inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
+inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cursor, Sink& result) {
+  Sink sink = result;  // a copy, so that it stays in registers
   const std::uint8_t* plane = cursor.plane;
   for (std::size_t row = 0; row < rows; ++row) {
     RowWalk walk(groups, groups_in_16_bits((1 << Bits) - 1));
@@ -134,6 +135,7 @@ inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cur
     }
   }
   cursor.plane = plane;
+  result = sink;
 }
 
 inline Pair256 load_pair(const std::uint8_t* p) {
@@ -283,7 +285,8 @@ struct ValueTable {
 /// Takes the last level, if it is not level 0, and looks the values up.
 template <Lookup kLookup, typename Sink>
 inline void last_pass(const PlaneClass& c, const ValueTable& table, std::size_t groups, PlaneCursor& cursor,
-                      const Block256& block, RowWalk& walk, Sink& sink) {
+                      const Block256& block, RowWalk& walk, Sink& result) {
+  Sink sink = result;  // a copy, so that it stays in registers
   const int j = c.levels - 1;
   const bool follows = j > 0 && c.follows_bit(j);
   Level256 level(c, j > 0 ? j : 0, cursor);
@@ -298,6 +301,7 @@ inline void last_pass(const PlaneClass& c, const ValueTable& table, std::size_t 
     walk.after_sum(sink);
   }
   if (j > 0) cursor.level_bit[static_cast<std::size_t>(j)] = level.position();
+  result = sink;
 }
 
 template <Lookup kLookup, typename Sink>

@@ -60,113 +60,141 @@ inline __m512i unpack(const std::uint8_t* plane) {
 
 /// Packed classes: the code is the value.
 template <int Bits, typename Sink>
-inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cursor, Sink& sink) {
+inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cursor, Sink& result) {
+  Sink sink = result;  // a copy, so that it stays in registers
   const std::uint8_t* plane = cursor.plane;
   for (; rows > 0; --rows) {
-    for (std::size_t g = 0; g < groups; ++g, plane += 8 * Bits) {
+    std::size_t g = 0;
+    for (; g + 2 <= groups; g += 2, plane += 16 * Bits) {
       prefetch(plane + kPlaneAhead);
+      if constexpr (Bits > 4) prefetch(plane + kPlaneAhead + 64);
       sink.add(unpack<Bits>(plane));
+      sink.add_more(unpack<Bits>(plane + 8 * Bits));
+    }
+    if (g < groups) {
+      sink.add(unpack<Bits>(plane));
+      plane += 8 * Bits;
     }
     sink.next_row();
   }
   cursor.plane = plane;
+  result = sink;
 }
 
-/// Unpacks codes of any width with few instructions, for the loops that have many others.
-struct AnyWidth {
-  bool four, two, one;
-  __m512i turns, two_mask, place;
+/// What a class with levels needs in registers.
+template <int Levels>
+struct LevelState {
+  __m512i last_leaf[Levels];
+  __m512i step[Levels];
+  __m512i low, high;  // values by code
+  bool wide;          // more than 64 codes
+  const std::uint8_t* stream[Levels];
+  std::uint64_t position[Levels];
 
-  explicit AnyWidth(int bits)
-      : four((bits & 4) != 0),
-        two((bits & 2) != 0),
-        one((bits & 1) != 0),
-        turns(four ? _mm512_set_epi32(30, 30, 30, 30, 0, 0, 0, 0, 2, 2, 2, 2, 4, 4, 4, 4)
-                   : _mm512_set_epi32(26, 26, 26, 26, 28, 28, 28, 28, 30, 30, 30, 30, 0, 0, 0, 0)),
-        two_mask(splat(four ? 0x30 : 3)),
-        place(splat(1 << (bits - 1))) {}
+  LevelState(const PlaneClass& c, const PlaneCursor& cursor)
+      : low(_mm512_load_si512(c.by_code.data())),
+        high(_mm512_load_si512(c.by_code.data() + 64)),
+        wide(c.symbols << c.low_bits > 64) {
+    for (int j = 0; j < Levels; ++j) {
+      const auto level = static_cast<std::size_t>(j);
+      last_leaf[j] = splat((c.leaves[level] << c.low_bits) - 1);
+      step[j] = splat(c.step[level] << c.low_bits);
+      stream[j] = cursor.level[level];
+      position[j] = cursor.level_bit[level];
+    }
+  }
 
-  __m512i unpack(const std::uint8_t* plane) const {
-    __m512i codes = _mm512_setzero_si512();
-    if (four) {
-      const __m256i nibbles = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(plane));
-      codes = _mm512_inserti64x4(_mm512_castsi256_si512(nibbles), _mm256_srli_epi16(nibbles, 4), 1);
-      codes = _mm512_and_si512(codes, splat(15));
-      plane += 32;
-    }
-    if (two) {
-      const __m512i fields = _mm512_broadcast_i32x4(_mm_loadu_si128(reinterpret_cast<const __m128i*>(plane)));
-      codes = _mm512_or_si512(codes, _mm512_and_si512(_mm512_rolv_epi32(fields, turns), two_mask));
-      plane += 16;
-    }
-    if (one) codes = _mm512_mask_add_epi8(codes, load64(plane), codes, place);
-    return codes;
+  /// Code words of a group that go on take their next bit of level j.
+  __m512i take(int j, __m512i codes) {
+    // Codes are at most 127, so that signed comparison serves; a last leaf of -1 lets all go on.
+    const std::uint64_t on = _mm512_cmpgt_epi8_mask(codes, last_leaf[j]);
+    const std::uint64_t window = load64(stream[j] + (position[j] >> 3)) >> (position[j] & 7);
+    position[j] += static_cast<std::uint64_t>(std::popcount(on));
+    return _mm512_mask_add_epi8(codes, _pdep_u64(window, on), codes, step[j]);
+  }
+
+  __m512i values(__m512i codes) const {
+    return wide ? _mm512_permutex2var_epi8(low, codes, high) : _mm512_permutexvar_epi8(codes, low);
   }
 };
 
-/// Levels is that of the class; kWide when it has more than 64 codes.
-template <int Levels, bool kWide, typename Sink>
+/// Groups of Bits each, of a class with so many levels. A level of one group is a chain of some 15 cycles, so
+/// four groups go side by side.
+template <int Bits, int Levels, typename Sink>
 inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
-                          Sink& sink) {
-  const AnyWidth width(c.code_bits());
-  const __m512i low = _mm512_load_si512(c.by_code.data());
-  const __m512i high = _mm512_load_si512(c.by_code.data() + 64);
-  __m512i last_leaf[Levels + 1];
-  __m512i step[Levels + 1];
-  bool follows[Levels + 1];
-  const std::uint8_t* stream[Levels + 1];
-  std::uint64_t position[Levels + 1];
-  for (int j = 0; j < Levels; ++j) {
-    const auto level = static_cast<std::size_t>(j);
-    last_leaf[j] = splat((c.leaves[level] << c.low_bits) - 1);
-    step[j] = splat(c.step[level] << c.low_bits);
-    follows[j] = j > 0 && c.follows_bit(j);
-    stream[j] = cursor.level[level];
-    position[j] = cursor.level_bit[level];
-  }
-  const std::size_t group_bytes = c.group_bytes();
+                          Sink& result) {
+  LevelState<Levels> state(c, cursor);
   const std::uint8_t* plane = cursor.plane;
-  Sink local = sink;
+  Sink sink = result;  // a copy, so that it stays in registers
   for (; rows > 0; --rows) {
-    for (std::size_t g = 0; g < groups; ++g, plane += group_bytes) {
-      prefetch(plane + kPlaneAhead);
-      __m512i codes = width.unpack(plane);
-      std::uint64_t bits = 0;
+    std::size_t g = 0;
+    for (; g + 4 <= groups; g += 4) {
+      __m512i codes[4];
+#pragma GCC unroll 4
+      for (int i = 0; i < 4; ++i, plane += 8 * Bits) {
+        prefetch(plane + kPlaneAhead);
+        codes[i] = unpack<Bits>(plane);
+      }
 #pragma GCC unroll 5
       for (int j = 0; j < Levels; ++j) {
-        // Codes are at most 127, so that signed comparison serves; a last leaf of -1 lets all go on.
-        const std::uint64_t on = follows[j] ? bits : _mm512_cmpgt_epi8_mask(codes, last_leaf[j]);
-        const std::uint8_t* at = stream[j] + (position[j] >> 3);
-        if (j == 0) prefetch(at + kLevelAhead);
-        bits = _pdep_u64(load64(at) >> (position[j] & 7), on);
-        position[j] += static_cast<std::uint64_t>(std::popcount(on));
-        codes = _mm512_mask_add_epi8(codes, bits, codes, step[j]);
+        if (j < 2) prefetch(state.stream[j] + (state.position[j] >> 3) + kLevelAhead);
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) codes[i] = state.take(j, codes[i]);
       }
-      local.add(kWide ? _mm512_permutex2var_epi8(low, codes, high) : _mm512_permutexvar_epi8(codes, low));
+      sink.add(state.values(codes[0]));
+      sink.add_more(state.values(codes[1]));
+      sink.add(state.values(codes[2]));
+      sink.add_more(state.values(codes[3]));
     }
-    local.next_row();
+    for (; g < groups; ++g, plane += 8 * Bits) {
+      __m512i codes = unpack<Bits>(plane);
+#pragma GCC unroll 5
+      for (int j = 0; j < Levels; ++j) codes = state.take(j, codes);
+      sink.add(state.values(codes));
+    }
+    sink.next_row();
   }
-  sink = local;
+  result = sink;
   cursor.plane = plane;
-  for (int j = 0; j < Levels; ++j) cursor.level_bit[static_cast<std::size_t>(j)] = position[j];
+  for (int j = 0; j < Levels; ++j) cursor.level_bit[static_cast<std::size_t>(j)] = state.position[j];
 }
 
-template <bool kWide, typename Sink>
-inline void tiered_levels(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
-                          Sink& sink) {
+/// A class whose code words all end at the root: values by code only.
+template <int Bits, typename Sink>
+inline void root_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                        Sink& result) {
+  const __m512i low = _mm512_load_si512(c.by_code.data());
+  const __m512i high = _mm512_load_si512(c.by_code.data() + 64);
+  const std::uint8_t* plane = cursor.plane;
+  Sink sink = result;  // a copy, so that it stays in registers
+  for (; rows > 0; --rows) {
+    for (std::size_t g = 0; g < groups; ++g, plane += 8 * Bits) {
+      prefetch(plane + kPlaneAhead);
+      sink.add(_mm512_permutex2var_epi8(low, unpack<Bits>(plane), high));
+    }
+    sink.next_row();
+  }
+  result = sink;
+  cursor.plane = plane;
+}
+
+template <int Bits, typename Sink>
+inline void groups_of(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                      Sink& sink) {
+  if (c.root_bits == 0) return packed_groups<Bits>(rows, groups, cursor, sink);
   switch (c.levels) {
     case 0:
-      return tiered_groups<0, kWide>(c, rows, groups, cursor, sink);
+      return root_groups<Bits>(c, rows, groups, cursor, sink);
     case 1:
-      return tiered_groups<1, kWide>(c, rows, groups, cursor, sink);
+      return tiered_groups<Bits, 1>(c, rows, groups, cursor, sink);
     case 2:
-      return tiered_groups<2, kWide>(c, rows, groups, cursor, sink);
+      return tiered_groups<Bits, 2>(c, rows, groups, cursor, sink);
     case 3:
-      return tiered_groups<3, kWide>(c, rows, groups, cursor, sink);
+      return tiered_groups<Bits, 3>(c, rows, groups, cursor, sink);
     case 4:
-      return tiered_groups<4, kWide>(c, rows, groups, cursor, sink);
+      return tiered_groups<Bits, 4>(c, rows, groups, cursor, sink);
     default:
-      return tiered_groups<5, kWide>(c, rows, groups, cursor, sink);
+      return tiered_groups<Bits, 5>(c, rows, groups, cursor, sink);
   }
 }
 
@@ -174,26 +202,22 @@ inline void tiered_levels(const PlaneClass& c, std::size_t rows, std::size_t gro
 template <typename Sink>
 inline void class_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
                          Sink& sink) {
-  if (c.root_bits == 0) {
-    switch (c.low_bits) {
-      case 1:
-        return packed_groups<1>(rows, groups, cursor, sink);
-      case 2:
-        return packed_groups<2>(rows, groups, cursor, sink);
-      case 3:
-        return packed_groups<3>(rows, groups, cursor, sink);
-      case 4:
-        return packed_groups<4>(rows, groups, cursor, sink);
-      case 5:
-        return packed_groups<5>(rows, groups, cursor, sink);
-      case 6:
-        return packed_groups<6>(rows, groups, cursor, sink);
-      default:
-        return packed_groups<7>(rows, groups, cursor, sink);
-    }
+  switch (c.code_bits()) {
+    case 1:
+      return groups_of<1>(c, rows, groups, cursor, sink);
+    case 2:
+      return groups_of<2>(c, rows, groups, cursor, sink);
+    case 3:
+      return groups_of<3>(c, rows, groups, cursor, sink);
+    case 4:
+      return groups_of<4>(c, rows, groups, cursor, sink);
+    case 5:
+      return groups_of<5>(c, rows, groups, cursor, sink);
+    case 6:
+      return groups_of<6>(c, rows, groups, cursor, sink);
+    default:
+      return groups_of<7>(c, rows, groups, cursor, sink);
   }
-  if (c.symbols << c.low_bits <= 64) return tiered_levels<false>(c, rows, groups, cursor, sink);
-  return tiered_levels<true>(c, rows, groups, cursor, sink);
 }
 
 }  // namespace

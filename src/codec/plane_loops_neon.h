@@ -60,23 +60,23 @@ inline uint8x16_t eight_each(std::uint64_t first, std::uint64_t second) {
       vcombine_u64(vcreate_u64(first * 0x0101010101010101), vcreate_u64(second * 0x0101010101010101)));
 }
 
-/// Each of the eight bytes eight times.
-inline Quad eight_times(uint8x8_t bytes) {
-  const uint8x16_t table = vcombine_u8(bytes, vdup_n_u8(0));
-  return {vqtbl1q_u8(table, eight_each(0, 1)), vqtbl1q_u8(table, eight_each(2, 3)),
-          vqtbl1q_u8(table, eight_each(4, 5)), vqtbl1q_u8(table, eight_each(6, 7))};
-}
-
 /// Bytes of all ones where the bitmap has a one.
 inline Quad bytes_of_bits(std::uint64_t bits) {
-  return each([](uint8x16_t byte) { return vtstq_u8(byte, bit_weights()); }, eight_times(vcreate_u8(bits)));
+  const uint8x16_t table = vreinterpretq_u8_u64(vdupq_n_u64(bits));
+  const Quad eights{vqtbl1q_u8(table, eight_each(0, 1)), vqtbl1q_u8(table, eight_each(2, 3)),
+                    vqtbl1q_u8(table, eight_each(4, 5)), vqtbl1q_u8(table, eight_each(6, 7))};
+  return each([](uint8x16_t byte) { return vtstq_u8(byte, bit_weights()); }, eights);
 }
 
-/// The bitmap of bytes that are all ones or zeros.
-inline uint8x8_t bits_of_bytes(const Quad& q) {
+/// The bitmap of bytes that are all ones or zeros, twice.
+inline uint8x16_t bits_of_bytes(const Quad& q) {
   const Quad weighted = each([](uint8x16_t byte) { return vandq_u8(byte, bit_weights()); }, q);
   const uint8x16_t four = vpaddq_u8(vpaddq_u8(weighted.a, weighted.b), vpaddq_u8(weighted.c, weighted.d));
-  return vget_low_u8(vpaddq_u8(four, four));
+  return vpaddq_u8(four, four);
+}
+
+inline std::uint64_t low64(uint8x16_t v) {
+  return vgetq_lane_u64(vreinterpretq_u64_u8(v), 0);
 }
 
 /// The codes of a group of Bits each.
@@ -109,26 +109,26 @@ inline Quad unpack(const std::uint8_t* plane) {
   return codes;
 }
 
-/// For each byte of a bitmap: where a bit is 1, how many are 1 before it; 0x80, which is in no table of
-/// `tbl`, where it is 0.
+/// For each byte of a bitmap: where a bit is 1, `first` and how many are 1 before it; where it is 0, 0x80,
+/// which is in no table of `tbl`.
 struct RankTable {
   std::array<std::array<std::uint8_t, 8>, 256> ranks{};
 
-  constexpr RankTable() {
+  explicit constexpr RankTable(std::uint8_t first) {
     for (std::size_t mask = 0; mask < ranks.size(); ++mask) {
-      std::uint8_t next = 0;
+      std::uint8_t next = first;
       for (std::size_t i = 0; i < 8; ++i) ranks[mask][i] = (mask >> i & 1) != 0 ? next++ : std::uint8_t{0x80};
     }
   }
 
-  /// Of byte `Byte` of a longer bitmap.
-  template <int Byte>
-  uint8x8_t of_byte(std::uint64_t bitmap) const {
-    return vld1_u8(ranks[bitmap >> (8 * Byte) & 0xff].data());
+  /// Of one byte of a longer bitmap.
+  uint8x8_t of_byte(std::uint64_t bitmap, int byte) const {
+    return vld1_u8(ranks[bitmap >> (8 * byte) & 0xff].data());
   }
 };
 
-constexpr RankTable kRanks;
+constexpr RankTable kRanks(0);
+constexpr RankTable kRanksFromEight(8);
 
 /// Packed classes: the code is the value.
 template <int Bits, typename Sink>
@@ -168,34 +168,37 @@ class Level {
 
   std::uint64_t position() const { return position_; }
 
-  /// Takes the level for a group. Ranks count the words that go on in either half of the group, because a
-  /// table of 32 steps is two registers and one of 64 would be four, which many CPUs are slow with.
+  /// Takes the level for a group.
   Quad step(const Quad& codes) {
-    const uint8x8_t on =
+    const uint8x16_t on =
         bits_of_bytes(each([this](uint8x16_t code) { return vcgeq_u8(code, first_); }, codes));
-    const std::uint64_t bitmap = vget_lane_u64(vreinterpret_u64_u8(on), 0);
-    // In each half, how many go on in its bytes up to each one.
-    const uint32x2_t counts = vmul_n_u32(vreinterpret_u32_u8(vcnt_u8(on)), 0x01010101);
-    const std::uint64_t both = vget_lane_u64(vreinterpret_u64_u32(counts), 0);
-    const std::uint64_t first_half = both >> 24 & 0xff;
-
-    const std::uint64_t window = load64(stream_ + (position_ >> 3)) >> (position_ & 7);
-    position_ += first_half + (both >> 56);
-    const Quad steps = each([this](uint8x16_t one) { return vandq_u8(one, step_); },
-                            bytes_of_bits((window & 0xffffffff) | window >> first_half << 32));
-
-    const Quad before = eight_times(vreinterpret_u8_u32(vshl_n_u32(counts, 8)));
-    const Quad ranks{vaddq_u8(before.a, vcombine_u8(kRanks.of_byte<0>(bitmap), kRanks.of_byte<1>(bitmap))),
-                     vaddq_u8(before.b, vcombine_u8(kRanks.of_byte<2>(bitmap), kRanks.of_byte<3>(bitmap))),
-                     vaddq_u8(before.c, vcombine_u8(kRanks.of_byte<4>(bitmap), kRanks.of_byte<5>(bitmap))),
-                     vaddq_u8(before.d, vcombine_u8(kRanks.of_byte<6>(bitmap), kRanks.of_byte<7>(bitmap)))};
-    const uint8x16x2_t low{{steps.a, steps.b}};
-    const uint8x16x2_t high{{steps.c, steps.d}};
-    return {vaddq_u8(codes.a, vqtbl2q_u8(low, ranks.a)), vaddq_u8(codes.b, vqtbl2q_u8(low, ranks.b)),
-            vaddq_u8(codes.c, vqtbl2q_u8(high, ranks.c)), vaddq_u8(codes.d, vqtbl2q_u8(high, ranks.d))};
+    const std::uint64_t bitmap = low64(on);
+    // Byte k: how many go on among the first k + 1 eights.
+    const std::uint64_t counts = low64(vcntq_u8(on)) * 0x0101010101010101;
+    const uint64x2_t window = vdupq_n_u64(load64(stream_ + (position_ >> 3)) >> (position_ & 7));
+    position_ += counts >> 56;
+    // Shifts to the left, by what is in the lowest byte, go right when it is negative.
+    const uint8x16_t shifts = vreinterpretq_u8_s8(vnegq_s8(vreinterpretq_s8_u64(vdupq_n_u64(counts))));
+    const auto behind = [&](std::uint64_t first, std::uint64_t second) {
+      return vshlq_u64(window, vreinterpretq_s64_u8(vqtbl1q_u8(shifts, eight_each(first, second))));
+    };
+    return {take(codes.a, behind(kNone, 0), bitmap, 0), take(codes.b, behind(1, 2), bitmap, 2),
+            take(codes.c, behind(3, 4), bitmap, 4), take(codes.d, behind(5, 6), bitmap, 6)};
   }
 
  private:
+  static constexpr std::uint64_t kNone = 0xff;  // in no table of `tbl`, which gives 0
+
+  /// Takes it for two eights of a group, of which `bitmap` has the bytes `eight` and `eight` + 1. Of each
+  /// half of `bits`, the weights that go on take the first ones.
+  uint8x16_t take(uint8x16_t codes, uint64x2_t bits, std::uint64_t bitmap, int eight) const {
+    const uint8x16_t ones = vtstq_u8(vqtbl1q_u8(vreinterpretq_u8_u64(bits), eight_each(0, 8)), bit_weights());
+    const uint8x16_t ranks =
+        vcombine_u8(kRanks.of_byte(bitmap, eight), kRanksFromEight.of_byte(bitmap, eight + 1));
+    // All ones are -1.
+    return vmlsq_u8(codes, vqtbl1q_u8(ones, ranks), step_);
+  }
+
   uint8x16_t first_;  // code that goes on
   uint8x16_t step_;
   const std::uint8_t* stream_;

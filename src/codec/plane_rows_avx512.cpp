@@ -15,6 +15,7 @@ struct StoreSink {
     _mm512_storeu_si512(out, _mm512_add_epi8(values, base));
     out += kGroupColumns;
   }
+  void add_more(__m512i values) { add(values); }
   void next_row() { out += gap; }
 };
 

@@ -36,10 +36,9 @@ void decode(const PlaneClass& parameters, std::size_t rows, std::size_t groups, 
   class_groups(parameters, rows, groups, cursor, sink);
 }
 
-/// Eight weights of which `bitmap` has byte `Byte`.
-template <int Byte>
-void spread_eight(std::uint64_t bitmap, const std::int8_t* nonzero, std::int8_t* out) {
-  vst1_s8(out + 8 * Byte, vtbl1_s8(vld1_s8(nonzero), vreinterpret_s8_u8(kRanks.of_byte<Byte>(bitmap))));
+/// Eight weights of which `bitmap` has a byte.
+void spread_eight(std::uint64_t bitmap, int byte, const std::int8_t* nonzero, std::int8_t* out) {
+  vst1_s8(out + 8 * byte, vtbl1_s8(vld1_s8(nonzero), vreinterpret_s8_u8(kRanks.of_byte(bitmap, byte))));
 }
 
 void spread(const std::uint8_t* mask, const std::int8_t* nonzero, std::size_t count, std::int8_t* out) {
@@ -48,14 +47,9 @@ void spread(const std::uint8_t* mask, const std::int8_t* nonzero, std::size_t co
     // Byte k: how many are nonzero in the first k + 1 bytes of the bitmap.
     const std::uint64_t counts =
         vget_lane_u64(vreinterpret_u64_u8(vcnt_u8(vcreate_u8(bitmap))), 0) * 0x0101010101010101;
-    spread_eight<0>(bitmap, nonzero, out);
-    spread_eight<1>(bitmap, nonzero + (counts & 0xff), out);
-    spread_eight<2>(bitmap, nonzero + (counts >> 8 & 0xff), out);
-    spread_eight<3>(bitmap, nonzero + (counts >> 16 & 0xff), out);
-    spread_eight<4>(bitmap, nonzero + (counts >> 24 & 0xff), out);
-    spread_eight<5>(bitmap, nonzero + (counts >> 32 & 0xff), out);
-    spread_eight<6>(bitmap, nonzero + (counts >> 40 & 0xff), out);
-    spread_eight<7>(bitmap, nonzero + (counts >> 48 & 0xff), out);
+    for (int byte = 0; byte < 8; ++byte) {
+      spread_eight(bitmap, byte, nonzero + (counts << 8 >> (8 * byte) & 0xff), out);
+    }
     nonzero += counts >> 56;
   }
 }

@@ -14,14 +14,19 @@ struct DotSink {
   std::int32_t* sums;
   const std::int8_t* x = begin_of_x;
   __m512i sum = _mm512_setzero_si512();
+  __m512i more = _mm512_setzero_si512();
 
   void add(__m512i values) {
     sum = _mm512_dpbusd_epi32(sum, values, _mm512_loadu_si512(x));
     x += kGroupColumns;
   }
+  void add_more(__m512i values) {
+    more = _mm512_dpbusd_epi32(more, values, _mm512_loadu_si512(x));
+    x += kGroupColumns;
+  }
   void next_row() {
-    *sums++ += _mm512_reduce_add_epi32(sum);
-    sum = _mm512_setzero_si512();
+    *sums++ += _mm512_reduce_add_epi32(_mm512_add_epi32(sum, more));
+    sum = more = _mm512_setzero_si512();
     x = begin_of_x;
   }
 

@@ -140,12 +140,12 @@ class PlaneCodec : public Codec {
 }  // namespace
 
 const Codec& packed_codec() {
-  static const PlaneCodec codec("packed", plan_packed, packed_bits, {.level = 0, .correction = 6}, false);
+  static const PlaneCodec codec("packed", plan_packed, packed_bits, {.level = 0, .correction = 4}, false);
   return codec;
 }
 
 const Codec& tiered_codec() {
-  static const PlaneCodec codec("tiered", plan_tiered, tiered_bits, {.level = 0.05, .correction = 8}, true);
+  static const PlaneCodec codec("tiered", plan_tiered, tiered_bits, {.level = 0.02, .correction = 4}, true);
   return codec;
 }
 

@@ -13,8 +13,6 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/random.h"
-#include "codec/ans.h"
-#include "codec/ans8.h"
 #include "codec/codec.h"
 
 namespace twofold::fuzz {
@@ -79,8 +77,7 @@ inline std::optional<std::vector<std::int8_t>> decode(const Decoder& decoder,
   return out;
 }
 
-/// Decodes rows of `cols` weights with the codec and, for `ans` and `ans8`, with every inner loop this
-/// machine can run; all must agree.
+/// Decodes rows of `cols` weights with the codec on every instruction set this machine can run; all must agree.
 inline std::optional<std::vector<std::int8_t>> decode_all(const Codec& codec,
                                                           const std::vector<std::uint8_t>& table,
                                                           std::int64_t cols,
@@ -94,11 +91,7 @@ inline std::optional<std::vector<std::int8_t>> decode_all(const Codec& codec,
   }
   const auto result = decode(*decoder, coded, count);
   for (const Isa isa : available_isas()) {
-    if (codec.name() == "ans") {
-      check(decode(*make_ans_decoder(table, cols, ans_lanes(isa)), coded, count) == result);
-    } else if (codec.name() == "ans8") {
-      check(decode(*make_ans8_decoder(table, cols, ans8_lanes(isa)), coded, count) == result);
-    }
+    check(decode(*codec.make_decoder(table, cols, isa), coded, count) == result);
   }
   return result;
 }

@@ -98,7 +98,7 @@ std::vector<float> expected_w8a8(const CodedTensor& tensor, const std::vector<st
 
 TEST(Linear, CodedGivesTheIntegersOfItsDefinition) {
   Random random(2);
-  for (const char* codec : {"raw", "ans"}) {
+  for (const char* codec : {"raw", "packed", "tiered", "ans", "ans8"}) {
     for (const auto& [rows, cols, tokens] : kCases) {
       for (const bool per_row : {false, true}) {
         const auto w = random_weights(static_cast<std::size_t>(rows * cols), random);
@@ -118,6 +118,27 @@ TEST(Linear, CodedGivesTheIntegersOfItsDefinition) {
           EXPECT_EQ(multiply(*linear, x, tokens, 2), expected_w8a8(held.tensor, w, x, tokens, step));
         }
       }
+    }
+  }
+}
+
+TEST(Linear, ColumnsInClassesMeetTheirActivations) {
+  Random random(7);
+  constexpr std::int64_t kRows = 60;
+  constexpr std::int64_t kCols = 400;
+  // Every third column is ten times as wide as the others, so that the encoder sorts them.
+  auto w = random_weights(kRows * kCols, random);
+  for (std::size_t i = 0; i < w.size(); ++i) {
+    if (i % kCols % 3 != 0) w[i] = static_cast<std::int8_t>(w[i] / 10);
+  }
+  for (const char* codec : {"packed", "tiered"}) {
+    auto held = coded_tensor(codec, w, kRows, kCols, 13);
+    held.tensor.scale.assign(1, 0.01F);
+    ASSERT_FALSE(held.tensor.decoder->column_order().empty()) << codec;
+    for (const std::int64_t tokens : {1, 2, 9}) {
+      const auto x = random_floats(static_cast<std::size_t>(tokens * kCols), random);
+      const auto linear = make_coded_linear(held.tensor, ActivationMode::kPerToken, {});
+      EXPECT_EQ(multiply(*linear, x, tokens, 2), expected_w8a8(held.tensor, w, x, tokens, 0)) << codec;
     }
   }
 }

@@ -53,8 +53,8 @@ class Cli : public ::testing::Test {
 };
 
 TEST_F(Cli, HelpAndVersion) {
-  for (const char* command :
-       {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "synth", "bench", "bench codecs"}) {
+  for (const char* command : {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "synth",
+                              "bench", "bench codecs", "bench kernels"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_THAT(outcome.out, HasSubstr("--help")) << command;
@@ -80,6 +80,11 @@ TEST_F(Cli, UsageErrorsExitWithTwo) {
                                 "verify",
                                 "bench",
                                 "bench codecs",
+                                "bench kernels --entropy 9",
+                                "bench kernels --shape 3",
+                                "bench kernels --shape 0x5",
+                                "bench kernels --isa mmx",
+                                "bench kernels -t 0",
                                 "bench -m x codecs",
                                 "bench -m x -b 0",
                                 "bench -m x -p=-1",

@@ -48,8 +48,13 @@ class PlaneCodec : public Codec {
  public:
   using Bits = double (*)(const Histogram& histogram, const PlanePrices& prices);
 
-  PlaneCodec(std::string_view name, Plan plan, Bits class_bits, PlanePrices prices, bool may_part_zeros)
-      : name_(name), plan_(plan), class_bits_(class_bits), prices_(prices), may_part_zeros_(may_part_zeros) {}
+  PlaneCodec(std::string_view name, Plan plan, Bits class_bits, std::vector<PlanePrices> prices,
+             bool may_part_zeros)
+      : name_(name),
+        plan_(plan),
+        class_bits_(class_bits),
+        prices_(std::move(prices)),
+        may_part_zeros_(may_part_zeros) {}
 
   std::string_view name() const override { return name_; }
 
@@ -58,15 +63,10 @@ class PlaneCodec : public Codec {
     if (weights.empty()) return {};
     PlaneTable table;
     table.columns = make_column_classes(weights, cols, kMaxColumnClasses, [this](const Histogram& histogram) {
-      return class_bits_(histogram, prices_);
+      return class_bits_(histogram, prices_.back());
     });
     const std::vector<Histogram> histograms = class_histograms(weights, cols, table.columns);
-    double bits = 0;
-    for (const Histogram& histogram : histograms) {
-      table.classes.push_back(plan_(histogram, prices_));
-      bits += plane_bits(table.classes.back(), histogram);
-    }
-    plan_corrections(table, histograms, prices_);
+    const double bits = plan_classes(histograms, table);
     std::vector<std::uint8_t> out;
     if (may_part_zeros_ && part_zeros(weights, bits, out)) return out;
     out.push_back(kPlaneDense);
@@ -92,6 +92,40 @@ class PlaneCodec : public Codec {
   }
 
  private:
+  /// Plans the classes and corrections of a table as fast to decode as its size allows: with the highest
+  /// prices that keep it below the entropy of the whole matrix, or where no prices do, near it. Returns the
+  /// estimated size.
+  double plan_classes(std::span<const Histogram> histograms, PlaneTable& table) const {
+    Histogram whole{};
+    for (const Histogram& histogram : histograms) {
+      for (std::size_t v = 0; v < whole.size(); ++v) whole[v] += histogram[v];
+    }
+    const std::uint64_t n = std::accumulate(whole.begin(), whole.end(), std::uint64_t{0});
+    const double entropy = order0_entropy(whole) * static_cast<double>(n);
+    constexpr double kBelow = 0.985;  // leaves room for tables and headers
+    constexpr double kNear = 1.04;
+    double limit = 0;
+    double bits = 0;
+    // The lowest prices first: they tell what can be reached.
+    for (std::size_t i = prices_.size(); i-- > 0;) {
+      std::vector<PlaneClass> classes;
+      double planned = 0;
+      for (const Histogram& histogram : histograms) {
+        classes.push_back(plan_(histogram, prices_[i]));
+        planned += plane_bits(classes.back(), histogram);
+      }
+      if (table.classes.empty()) {
+        limit = planned <= kBelow * entropy ? kBelow * entropy : kNear * entropy;
+      } else if (planned > limit) {
+        break;
+      }
+      table.classes = std::move(classes);
+      plan_corrections(table, histograms, prices_[i]);
+      bits = planned;
+    }
+    return bits;
+  }
+
   /// Writes the table for zeros apart if that takes less than `bits`.
   bool part_zeros(std::span<const std::int8_t> weights, double bits, std::vector<std::uint8_t>& out) const {
     Histogram values{};
@@ -132,20 +166,27 @@ class PlaneCodec : public Codec {
 
   std::string_view name_;
   Plan plan_;
-  Bits class_bits_;  // estimate for a class, its parameters included
-  PlanePrices prices_;
+  Bits class_bits_;                  // estimate for a class, its parameters included
+  std::vector<PlanePrices> prices_;  // falling
   bool may_part_zeros_;
 };
 
 }  // namespace
 
 const Codec& packed_codec() {
-  static const PlaneCodec codec("packed", plan_packed, packed_bits, {.level = 0, .correction = 4}, false);
+  static const PlaneCodec codec("packed", plan_packed, packed_bits, {{.level = 0, .correction = 4}}, false);
   return codec;
 }
 
 const Codec& tiered_codec() {
-  static const PlaneCodec codec("tiered", plan_tiered, tiered_bits, {.level = 0.02, .correction = 4}, true);
+  static const PlaneCodec codec("tiered", plan_tiered, tiered_bits,
+                                {{.level = 0.2, .correction = 16},
+                                 {.level = 0.13, .correction = 12},
+                                 {.level = 0.09, .correction = 10},
+                                 {.level = 0.06, .correction = 8},
+                                 {.level = 0.04, .correction = 6},
+                                 {.level = 0.02, .correction = 4}},
+                                true);
   return codec;
 }
 

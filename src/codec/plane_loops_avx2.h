@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "base/simd_x86.h"
+#include "codec/plane_row_walk.h"
 #include "codec/plane_table.h"
 
 namespace twofold {
@@ -83,38 +84,6 @@ inline Pair256 unpack(const std::uint8_t* plane, int bits) {
   }
   return codes;
 }
-
-/// Groups whose products can be added up in 16 bits: each adds two of at most 127 * max_value to a sum.
-constexpr std::size_t groups_in_16_bits(int max_value) {
-  return static_cast<std::size_t>(32767 / (2 * 127 * std::max(max_value, 1)));
-}
-
-/// Which groups come next in the rows of a class.
-class RowWalk {
- public:
-  RowWalk(std::size_t groups_per_row, std::size_t groups_per_sum)
-      : groups_per_row_(groups_per_row), groups_per_sum_(groups_per_sum), left_(groups_per_row) {}
-
-  /// How many of `available` groups one sum takes.
-  std::size_t take(std::size_t available) {
-    const std::size_t count = std::min({available, groups_per_sum_, left_});
-    left_ -= count;
-    return count;
-  }
-
-  template <typename Sink>
-  void after_sum(Sink& sink) {
-    sink.end();
-    if (left_ > 0) return;
-    sink.next_row();
-    left_ = groups_per_row_;
-  }
-
- private:
-  std::size_t groups_per_row_;
-  std::size_t groups_per_sum_;
-  std::size_t left_;  // in the row
-};
 
 /// Packed classes: the code is the value.
 template <int Bits, typename Sink>

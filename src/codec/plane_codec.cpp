@@ -115,7 +115,7 @@ class PlaneCodec : public Codec {
         planned += plane_bits(classes.back(), histogram);
       }
       if (table.classes.empty()) {
-        limit = planned <= kBelow * entropy ? kBelow * entropy : kNear * entropy;
+        limit = planned <= entropy ? kBelow * entropy : kNear * entropy;
       } else if (planned > limit) {
         break;
       }

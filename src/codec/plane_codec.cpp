@@ -103,7 +103,7 @@ class PlaneCodec : public Codec {
     const std::uint64_t n = std::accumulate(whole.begin(), whole.end(), std::uint64_t{0});
     const double entropy = order0_entropy(whole) * static_cast<double>(n);
     constexpr double kBelow = 0.985;  // leaves room for tables and headers
-    constexpr double kNear = 1.04;
+    constexpr double kNear = 1.025;
     double limit = 0;
     double bits = 0;
     // The lowest prices first: they tell what can be reached.

@@ -44,10 +44,13 @@ void attention(benchmark::State& state) {
   for (auto _ : state) {
     for (std::size_t layer = 0; layer < kLayers; ++layer) {
       pool.run(kKeyHeads, [&](std::size_t begin, std::size_t end, int worker) {
-        const std::size_t offset = layer * positions * kKeys + begin * kHeadDim;
-        attend(q.data() + begin * kHeads * kHeadDim, kHidden, keys.data() + offset, values.data() + offset,
-               kKeys, positions - 1, 1, kHeads, kHeadDim, 0.125F, scratch[static_cast<std::size_t>(worker)],
-               out.data() + begin * kHeads * kHeadDim, kHidden, end - begin);
+        for (std::size_t head = begin; head < end; ++head) {
+          const std::size_t cache = (layer * kKeyHeads + head) * positions * kHeadDim;
+          const std::size_t heads = head * kHeads * kHeadDim;
+          attend(q.data() + heads, kHidden, keys.data() + cache, values.data() + cache, kHeadDim,
+                 positions - 1, 1, kHeads, kHeadDim, 0.125F, scratch[static_cast<std::size_t>(worker)],
+                 out.data() + heads, kHidden);
+        }
       });
     }
     benchmark::DoNotOptimize(out.data());

@@ -17,6 +17,13 @@
 namespace twofold {
 namespace {
 
+// Bytes ahead of the plane, which is read more slowly than hardware prefetchers follow.
+constexpr std::ptrdiff_t kPlaneAhead = 2048;
+
+inline void prefetch(const std::uint8_t* p) {
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+}
+
 struct Pair256 {
   __m256i a;  // weights 0-31 of a group
   __m256i b;  // 32-63
@@ -96,6 +103,7 @@ inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cur
       const std::size_t count = walk.take(left);
       sink.begin();
       for (std::size_t i = 0; i < count; ++i, plane += 8 * Bits) {
+        prefetch(plane + kPlaneAhead);
         const Pair256 codes = unpack(plane, Bits);
         sink.add(codes.a, codes.b);
       }
@@ -174,11 +182,13 @@ inline void first_pass(const PlaneClass& c, std::size_t groups, PlaneCursor& cur
   const std::uint8_t* plane = cursor.plane;
   if (c.levels == 0) {
     for (std::size_t g = 0; g < groups; ++g, plane += 8 * Bits) {
+      prefetch(plane + kPlaneAhead);
       store_pair(block.codes + g * kGroupColumns, unpack(plane, Bits));
     }
   } else {
     Level256 level(c, 0, cursor);
     for (std::size_t g = 0; g < groups; ++g, plane += 8 * Bits) {
+      prefetch(plane + kPlaneAhead);
       const Pair256 codes = unpack(plane, Bits);
       block.bits[g] = level.next_bits(level.going_on(codes));
       store_pair(block.codes + g * kGroupColumns, level.step(codes, block.bits[g]));

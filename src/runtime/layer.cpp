@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "kernels/attention.h"
 #include "kernels/ops.h"
@@ -120,12 +121,18 @@ void run_layer(const ModelSpec& spec, const LayerSpec& layer, const LayerWeights
 
   Size row = 0;
   for (const LayerSlice& slice : slices) {
-    const Size start = size_of(slice.position) * kv_size;
-    const Size count = size_of(slice.tokens) * kv_size;
-    slice.cache->keys.resize(start + count);
-    slice.cache->values.resize(start + count);
-    std::memcpy(slice.cache->keys.data() + start, &k[row * kv_size], count * sizeof(float));
-    std::memcpy(slice.cache->values.data() + start, &v[row * kv_size], count * sizeof(float));
+    const Size first = size_of(slice.position);
+    for (auto [cache, x] : {std::pair{&slice.cache->keys, k.data()}, {&slice.cache->values, v.data()}}) {
+      cache->resize(size_of(spec.kv_heads));
+      for (Size h = 0; h < cache->size(); ++h) {
+        AlignedVector<float>& head = (*cache)[h];
+        head.resize((first + size_of(slice.tokens)) * head_dim);
+        for (Size t = 0; t < size_of(slice.tokens); ++t) {
+          std::memcpy(&head[(first + t) * head_dim], x + (row + t) * kv_size + h * head_dim,
+                      head_dim * sizeof(float));
+        }
+      }
+    }
     row += size_of(slice.tokens);
   }
 
@@ -135,20 +142,13 @@ void run_layer(const ModelSpec& spec, const LayerSpec& layer, const LayerWeights
   const float scale = 1.0F / std::sqrt(static_cast<float>(spec.head_dim));
   AlignedVector<float> attended(n * q_size);
   pool.run(tasks.size(), [&](Size begin, Size end, int worker) {
-    for (Size i = begin; i < end;) {
+    for (Size i = begin; i < end; ++i) {
       const AttentionTask& task = tasks[i];
-      Size heads = 1;  // neighbours read longer pieces of memory; blocks of tokens have enough to compute
-      if (task.slice->tokens == 1) {
-        while (i + heads < end && tasks[i + heads].slice == task.slice) ++heads;
-      }
-      const Size head_offset = size_of(task.kv_head * heads_per_kv) * head_dim;
-      attend(&q[size_of(task.row) * q_size + head_offset], q_size,
-             task.slice->cache->keys.data() + size_of(task.kv_head) * head_dim,
-             task.slice->cache->values.data() + size_of(task.kv_head) * head_dim, kv_size,
-             size_of(task.position), size_of(task.tokens), size_of(heads_per_kv), head_dim, scale,
-             workspace.worker(worker).floats, &attended[size_of(task.row) * q_size + head_offset], q_size,
-             heads);
-      i += heads;
+      const Size head = size_of(task.kv_head);
+      const Size offset = size_of(task.row) * q_size + head * size_of(heads_per_kv) * head_dim;
+      attend(&q[offset], q_size, task.slice->cache->keys[head].data(), task.slice->cache->values[head].data(),
+             head_dim, size_of(task.position), size_of(task.tokens), size_of(heads_per_kv), head_dim, scale,
+             workspace.worker(worker).floats, &attended[offset], q_size);
     }
   });
   mixed.swap(attended);

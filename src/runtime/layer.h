@@ -10,10 +10,11 @@
 
 namespace twofold {
 
-/// Keys and values of one layer for one sequence, after rotation: [position, kv_heads * head_dim], float.
+/// Keys and values of one layer for one sequence, after rotation: [position, head_dim] for each key head, so
+/// that attention reads one stream of memory.
 struct LayerCache {
-  AlignedVector<float> keys;
-  AlignedVector<float> values;
+  std::vector<AlignedVector<float>> keys;
+  std::vector<AlignedVector<float>> values;
 };
 
 /// Cosines and sines of the rotary embedding (Su et al. 2021): angle(p, i) = p * theta^(-2i / head_dim).

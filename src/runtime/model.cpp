@@ -12,8 +12,11 @@ namespace twofold {
 
 void KvCache::reserve(const ModelSpec& spec, std::int64_t positions) {
   for (LayerCache& layer : layers) {
-    layer.keys.reserve(static_cast<std::size_t>(positions * spec.kv_size()));
-    layer.values.reserve(static_cast<std::size_t>(positions * spec.kv_size()));
+    for (auto* cache : {&layer.keys, &layer.values}) {
+      cache->resize(static_cast<std::size_t>(spec.kv_heads));
+      for (AlignedVector<float>& head : *cache)
+        head.reserve(static_cast<std::size_t>(positions * spec.head_dim));
+    }
   }
 }
 

@@ -153,9 +153,9 @@ struct GemmKernels {
         for (Size j = 0; j < Columns; ++j) sums[r][j] = V::fma(row, columns[j], sums[r][j]);
       }
     };
-    Size i = 0;
-    for (; i + kWidth <= k; i += kWidth) step([&](const float* p) { return V::load(p + i); });
-    if (i < k) step([&](const float* p) { return V::load_part(p + i, k - i, V::zero()); });
+    const Size rest = k % kWidth;  // first, because GCC spills the sums when anything follows the loop
+    if (rest != 0) step([&](const float* p) { return V::load_part(p, rest, V::zero()); });
+    for (Size i = rest; i < k; i += kWidth) step([&](const float* p) { return V::load(p + i); });
     for (Size r = 0; r < Rows; ++r) {
       float totals[4];
       reduce(sums[r][0], sums[r][1], sums[r][2], sums[r][3], totals);

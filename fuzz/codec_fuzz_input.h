@@ -77,7 +77,8 @@ inline std::optional<std::vector<std::int8_t>> decode(const Decoder& decoder,
   return out;
 }
 
-/// Decodes rows of `cols` weights with the codec on every instruction set this machine can run; all must agree.
+/// Decodes rows of `cols` weights with the codec on every instruction set this machine can run; all must
+/// agree.
 inline std::optional<std::vector<std::int8_t>> decode_all(const Codec& codec,
                                                           const std::vector<std::uint8_t>& table,
                                                           std::int64_t cols,

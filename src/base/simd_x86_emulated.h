@@ -136,7 +136,9 @@ inline __m512i _mm512_maskz_expand_epi8(__mmask64 mask, __m512i a) {
 inline __m512i _mm512_mask_expand_epi8(__m512i otherwise, __mmask64 mask, __m512i a) {
   return _mm512_mask_mov_epi8(otherwise, mask, _mm512_maskz_expand_epi8(mask, a));
 }
-inline __mmask64 _mm512_testn_epi8_mask(__m512i a, __m512i b) { return ~_mm512_test_epi8_mask(a, b); }
+inline __mmask64 _mm512_testn_epi8_mask(__m512i a, __m512i b) {
+  return ~_mm512_test_epi8_mask(a, b);
+}
 
 inline __m512i _mm512_mask_i32gather_epi32(__m512i otherwise, __mmask16 mask, __m512i index, const void* base,
                                            int scale) {

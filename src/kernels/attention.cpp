@@ -12,8 +12,8 @@ namespace {
 
 using Size = std::size_t;
 
-constexpr Size kKeyBlock = 256;     // positions per step: their scores and values stay in L2
-constexpr Size kFewKeyBlock = 128;  // the same for a few queries, where only memory counts
+constexpr Size kKeyBlock = 256;    // positions per step: their scores and values stay in L2
+constexpr Size kFewKeyBlock = 64;  // the same for a few queries, where only memory counts
 
 /// The queries of one key head and what they have seen of it so far (Dao et al., "FlashAttention",
 /// arXiv 2205.14135, algorithm 1). Row = token * heads + head.
@@ -128,7 +128,7 @@ void attend(const float* q, Size q_stride, const float* keys, const float* value
     const Size next = std::min(j + block, end);
     for (Size g = 0; g < kv_heads; ++g) {
       const Size offset = g * head_dim;
-      if (few && kv_stride != head_dim) {
+      if (few) {
         const Size ahead = std::min(block, end - next);
         prefetch(keys + next * kv_stride + offset, kv_stride, ahead, head_dim);
         prefetch(values + next * kv_stride + offset, kv_stride, ahead, head_dim);

@@ -174,7 +174,7 @@ class PlaneCodec : public Codec {
 }  // namespace
 
 const Codec& packed_codec() {
-  static const PlaneCodec codec("packed", plan_packed, packed_bits, {{.level = 0, .correction = 4}}, false);
+  static const PlaneCodec codec("packed", plan_packed, packed_bits, {{.level = 0, .correction = 12}}, false);
   return codec;
 }
 

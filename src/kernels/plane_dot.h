@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <span>
 
 #include "base/cpu.h"
@@ -32,6 +33,23 @@ void plane_dot_neondot(const PlaneTable& table, PlaneCursor& cursor, std::size_t
 
 /// The function for an instruction set that this CPU runs.
 PlaneDot plane_dot(Isa isa);
+
+/// Begins to fetch what a chunk's loops need before they have read far enough to have it fetched: the list of
+/// corrections, and the beginning of each level.
+inline void prefetch_streams(const PlaneTable& table, const PlaneCursor& cursor) {
+  constexpr std::uint64_t kLine = 64;
+  const CorrectionFormat format = table.corrections();
+  const std::uint64_t bytes =
+      cursor.corrections_left * static_cast<std::uint64_t>(format.gap_bits + format.delta_bits) / 8;
+  for (std::uint64_t i = 0; i < std::min<std::uint64_t>(bytes, 64 * kLine); i += kLine) {
+    __builtin_prefetch(cursor.corrections + i);
+  }
+  for (std::size_t j = 0; j < static_cast<std::size_t>(table.levels()); ++j) {
+    for (std::uint64_t i = 0; i < std::min<std::uint64_t>(cursor.level_bytes[j], 8 * kLine); i += kLine) {
+      __builtin_prefetch(cursor.level[j] + i);
+    }
+  }
+}
 
 /// Adds what a chunk's corrections contribute; each function above does so last.
 void correct_dots(const PlaneTable& table, PlaneCursor& cursor, std::size_t rows, const std::int8_t* x,

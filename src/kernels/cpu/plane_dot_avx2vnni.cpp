@@ -1,5 +1,4 @@
-#include <algorithm>
-
+#include "base/aligned.h"
 #include "codec/plane_loops_avx2.h"
 #include "kernels/plane_dot.h"
 
@@ -17,7 +16,7 @@ std::int32_t sum_of_lanes(__m256i v) {
 struct DotSink {
   const std::int8_t* begin_of_x;
   std::size_t width;  // columns of the class
-  std::int32_t* sums;
+  __m256i* sums;      // of each row, in eight parts
   const std::int8_t* x = begin_of_x;
   __m256i sum = _mm256_setzero_si256();
 
@@ -29,7 +28,8 @@ struct DotSink {
     x += kGroupColumns;
   }
   void next_row() {
-    *sums++ += sum_of_lanes(sum);
+    *sums = _mm256_add_epi32(*sums, sum);
+    ++sums;
     sum = _mm256_setzero_si256();
     x = begin_of_x;
   }
@@ -49,12 +49,16 @@ struct DotSink {
 
 void plane_dot_avx2vnni(const PlaneTable& table, PlaneCursor& cursor, std::size_t rows, const std::int8_t* x,
                         std::int32_t* sums) {
-  std::fill_n(sums, rows, 0);
+  prefetch_streams(table, cursor);
+  thread_local AlignedVector<std::int32_t> buffer;
+  constexpr std::size_t kParts = 8;
+  buffer.assign(rows * kParts, 0);
+  auto* parts = reinterpret_cast<__m256i*>(buffer.data());
   const std::int8_t* begin = x;
   for (std::size_t c = 0; c < table.classes.size(); ++c) {
     const PlaneClass& parameters = table.classes[c];
     const std::size_t groups = table.groups(c);
-    DotSink sink{begin, groups * kGroupColumns, sums};
+    DotSink sink{begin, groups * kGroupColumns, parts};
     if (parameters.raw()) {
       sink.add_raw(rows, cursor);
     } else {
@@ -62,6 +66,7 @@ void plane_dot_avx2vnni(const PlaneTable& table, PlaneCursor& cursor, std::size_
     }
     begin += groups * kGroupColumns;
   }
+  for (std::size_t row = 0; row < rows; ++row) sums[row] = sum_of_lanes(parts[row]);
   correct_dots(table, cursor, rows, x, sums);
 }
 

@@ -49,6 +49,7 @@ struct DotSink {
 
 void plane_dot_avx512(const PlaneTable& table, PlaneCursor& cursor, std::size_t rows, const std::int8_t* x,
                       std::int32_t* sums) {
+  prefetch_streams(table, cursor);
   std::fill_n(sums, rows, 0);
   const std::int8_t* begin = x;
   for (std::size_t c = 0; c < table.classes.size(); ++c) {

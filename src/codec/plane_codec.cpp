@@ -49,11 +49,12 @@ class PlaneCodec : public Codec {
   using Bits = double (*)(const Histogram& histogram, const PlanePrices& prices);
 
   PlaneCodec(std::string_view name, Plan plan, Bits class_bits, std::vector<PlanePrices> prices,
-             bool may_part_zeros)
+             double row_price, bool may_part_zeros)
       : name_(name),
         plan_(plan),
         class_bits_(class_bits),
         prices_(std::move(prices)),
+        row_price_(row_price),
         may_part_zeros_(may_part_zeros) {}
 
   std::string_view name() const override { return name_; }
@@ -62,8 +63,10 @@ class PlaneCodec : public Codec {
                                        std::int64_t cols) const override {
     if (weights.empty()) return {};
     PlaneTable table;
-    table.columns = make_column_classes(weights, cols, kMaxColumnClasses, [this](const Histogram& histogram) {
-      return class_bits_(histogram, prices_.back());
+    // Every row of every class begins and ends a sum, which takes the time of a few columns.
+    const double class_price = row_price_ * static_cast<double>(weights.size()) / static_cast<double>(cols);
+    table.columns = make_column_classes(weights, cols, kMaxColumnClasses, [&](const Histogram& histogram) {
+      return class_bits_(histogram, prices_.back()) + class_price;
     });
     const std::vector<Histogram> histograms = class_histograms(weights, cols, table.columns);
     const double bits = plan_classes(histograms, table);
@@ -168,13 +171,15 @@ class PlaneCodec : public Codec {
   Plan plan_;
   Bits class_bits_;                  // estimate for a class, its parameters included
   std::vector<PlanePrices> prices_;  // falling
+  double row_price_;                 // bits per row and class
   bool may_part_zeros_;
 };
 
 }  // namespace
 
 const Codec& packed_codec() {
-  static const PlaneCodec codec("packed", plan_packed, packed_bits, {{.level = 0, .correction = 12}}, false);
+  static const PlaneCodec codec("packed", plan_packed, packed_bits, {{.level = 0, .correction = 8}}, 6,
+                                false);
   return codec;
 }
 
@@ -186,7 +191,7 @@ const Codec& tiered_codec() {
                                  {.level = 0.06, .correction = 8},
                                  {.level = 0.04, .correction = 6},
                                  {.level = 0.02, .correction = 4}},
-                                true);
+                                1, true);
   return codec;
 }
 

@@ -178,7 +178,7 @@ class PlaneCodec : public Codec {
 }  // namespace
 
 const Codec& packed_codec() {
-  static const PlaneCodec codec("packed", plan_packed, packed_bits, {{.level = 0, .correction = 8}}, 6,
+  static const PlaneCodec codec("packed", plan_packed, packed_bits, {{.level = 0, .correction = 6}}, 2,
                                 false);
   return codec;
 }

@@ -58,7 +58,7 @@ struct PlaneClass {
     const auto level = static_cast<std::size_t>(j);
     return leaves[level] == leaves[level - 1] + step[level - 1];
   }
-  std::size_t group_bytes() const { return static_cast<std::size_t>(8 * code_bits()); }
+  std::size_t group_bytes() const { return 8 * static_cast<std::size_t>(code_bits()); }
   /// Sets `step` and `symbols`, which follow from the rest. False when a level has more leaves than symbols,
   /// or there are more symbols than can be.
   bool finish_code();

@@ -240,6 +240,7 @@ void encode_chunk(const Model& model, std::span<const std::int8_t> sorted, std::
   if (main == 0) return;
   AnsSerialEncoder encoder;
   std::vector<AnsSymbolCoder> coders;
+  coders.reserve(regions.size());
   for (const Region& region : regions) coders.emplace_back(model.classes[region.c], encoder);
   const bool short_chunk = main <= kMaxTailSteps * kAnsLanes;
   const auto code_tail = [&](std::size_t count) {

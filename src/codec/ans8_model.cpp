@@ -105,7 +105,8 @@ Ans8Model make_candidate(const std::array<double, 256>& counts, const Layout& la
   for (int cell = 0; cell < layout.cells(); ++cell) {
     double count = 0;
     for (int i = 0; i < layout.cell_size(cell); ++i) {
-      count += counts[static_cast<std::size_t>(layout.cell_first(cell) + i + 128)];
+      const int index = layout.cell_first(cell) + i + 128;
+      count += counts[static_cast<std::size_t>(index)];
     }
     if (count > 0 && count * kAns8Total >= threshold * total) common.push_back({cell, count});
   }
@@ -120,6 +121,7 @@ Ans8Model make_candidate(const std::array<double, 256>& counts, const Layout& la
   if (common.size() == kAns8Symbols && rest() > 0.5) common.pop_back();
   const double rare = rest();
   std::vector<double> common_counts;
+  common_counts.reserve(common.size() + 1);
   for (const Cell& cell : common) common_counts.push_back(cell.count);
   if (rare > 0.5) common_counts.push_back(rare);
   if (common.empty() || common_counts.size() < 2) return {};
@@ -183,7 +185,8 @@ Ans8Model make_ans8_model(const Histogram& histogram) {
   Ans8Model best;
   for (int value = -128; value < 128; ++value) {
     const std::uint64_t count = histogram[byte_of(value)];
-    counts[static_cast<std::size_t>(value + 128)] = static_cast<double>(count);
+    const int index = value + 128;
+    counts[static_cast<std::size_t>(index)] = static_cast<double>(count);
     if (count == 0) continue;
     if (present++ == 0) best.low = value;
     best.high = value;

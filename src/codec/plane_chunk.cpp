@@ -29,7 +29,7 @@ Codings make_codings(const PlaneClass& parameters) {
   if (parameters.raw()) return codings;
   const int lows = 1 << parameters.low_bits;
   for (int weight = -128; weight < 128; ++weight) {
-    Coding& best = codings[static_cast<std::size_t>(weight + 128)];
+    Coding& best = codings[value_index(weight)];
     int distance = 1 << 15;
     for (int symbol = 0; symbol < parameters.symbols; ++symbol) {
       const int first = parameters.base + parameters.values[static_cast<std::size_t>(symbol)];
@@ -109,7 +109,7 @@ class ChunkWriter {
         codes[i] = static_cast<std::uint8_t>(weight);
         continue;
       }
-      Coding coding = i < weights.size() ? codings[static_cast<std::size_t>(weight + 128)] : Coding{};
+      Coding coding = i < weights.size() ? codings[value_index(weight)] : Coding{};
       const CodeWord* word = &words[coding.symbol];
       if (too_many(survivors, word->length)) {
         coding = shorter(parameters, words, survivors, weight, i < weights.size());
@@ -120,7 +120,7 @@ class ChunkWriter {
         level_writers_[static_cast<std::size_t>(j)].put(word->bits[static_cast<std::size_t>(j)] ? 1 : 0, 1);
       }
       codes[i] = static_cast<std::uint8_t>(coding.low | word->root << parameters.low_bits);
-      if (coding.difference != 0) differences_.push_back({place + i, coding.difference});
+      if (coding.difference != 0) differences_.emplace_back(place + i, coding.difference);
     }
     put_codes(parameters.code_bits(), codes, plane_.data() + plane_used_);
     plane_used_ += parameters.group_bytes();

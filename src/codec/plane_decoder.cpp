@@ -113,10 +113,10 @@ void PlaneDecoder::decode_zeros_apart(std::span<const std::uint8_t> coded, std::
   bits.assign(padded / 8, 0);
   std::size_t nonzeros = 0;
   for (std::size_t i = 0; i < (out.size() + 7) / 8; ++i) {
-    const int low = masks[2 * i];
+    const auto low = static_cast<std::uint8_t>(masks[2 * i]);
     // What fills the last group up is not a mask.
-    const int high = 2 * i + 1 < (out.size() + 3) / 4 ? masks[2 * i + 1] : 0;
-    if ((low & ~15) != 0 || (high & ~15) != 0) fail("mask {} of {}, expected 0 to 15", 2 * i, low | high);
+    const auto high = static_cast<std::uint8_t>(2 * i + 1 < (out.size() + 3) / 4 ? masks[2 * i + 1] : 0);
+    if (low > 15 || high > 15) fail("mask {} of {}, expected 0 to 15", 2 * i, low | high);
     bits[i] = static_cast<std::uint8_t>(low | high << 4);
     nonzeros += static_cast<std::size_t>(std::popcount(bits[i]));
   }

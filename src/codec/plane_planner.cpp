@@ -16,11 +16,16 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kCorrectionBits = 12;
 constexpr int kUsualDifference = 7;
 
+/// Corrections that a difference takes when each can do `most`.
+int steps(int difference, int most) {
+  return (difference + most - 1) / most;
+}
+
 /// Counts by value + 128.
 std::array<double, 256> by_value(const Histogram& histogram) {
   std::array<double, 256> counts{};
   for (int v = -128; v < 128; ++v) {
-    counts[static_cast<std::size_t>(v + 128)] = static_cast<double>(histogram[static_cast<std::uint8_t>(v)]);
+    counts[value_index(v)] = static_cast<double>(histogram[static_cast<std::uint8_t>(v)]);
   }
   return counts;
 }
@@ -190,7 +195,7 @@ PlaneClass plan_packed(const Histogram& histogram, const PlanePrices& prices) {
       for (int v = 0; v < 256; ++v) {
         const int distance = v < low ? low - v : v - (low + window - 1);
         if (distance > 0)
-          corrections += counts[static_cast<std::size_t>(v)] * ((distance - 1) / kUsualDifference + 1);
+          corrections += counts[static_cast<std::size_t>(v)] * steps(distance, kUsualDifference);
       }
       const double cost = n * bits + corrections * (kCorrectionBits + prices.correction);
       if (cost < best_cost) {
@@ -246,10 +251,10 @@ double plane_bits(const PlaneClass& parameters, const Histogram& histogram) {
   double bits = sum(counts) * parameters.code_bits();
   if (parameters.raw()) return bits;
   for (int weight = -128; weight < 128; ++weight) {
-    const double count = counts[static_cast<std::size_t>(weight + 128)];
+    const double count = counts[value_index(weight)];
     if (count == 0) continue;
     const int missing = std::abs(difference(parameters, weight));
-    bits += count * ((missing + kUsualDifference - 1) / kUsualDifference) * kCorrectionBits;
+    bits += count * steps(missing, kUsualDifference) * kCorrectionBits;
     for (int symbol = 0; parameters.levels > 0 && symbol < parameters.symbols; ++symbol) {
       const int first = parameters.base + parameters.values[static_cast<std::size_t>(symbol)];
       if (weight - first < 0 || weight - first >= 1 << parameters.low_bits) continue;
@@ -272,12 +277,12 @@ void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms, 
     n += sum(counts);
     if (table.classes[c].raw()) continue;
     for (int weight = -128; weight < 128; ++weight) {
-      const double count = counts[static_cast<std::size_t>(weight + 128)];
+      const double count = counts[value_index(weight)];
       if (count == 0) continue;
       const int missing = difference(table.classes[c], weight);
       if (missing == 0) continue;
       corrections += count;
-      distances[static_cast<std::size_t>(std::clamp(missing, -128, 127) + 128)] += count;
+      distances[value_index(std::clamp(missing, -128, 127))] += count;
     }
   }
   double best = kInfinity;
@@ -287,7 +292,7 @@ void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms, 
     double entries = 0;
     for (int d = -128; d < 128; ++d) {
       const int step = d < 0 ? high + 1 : high;
-      entries += distances[static_cast<std::size_t>(d + 128)] * ((std::abs(d) + step - 1) / step);
+      entries += distances[value_index(d)] * steps(std::abs(d), step);
     }
     // Gaps between corrections that fall independently: every further (2^gap_bits - 1) columns take another.
     const double most = (1 << gap_bits) - 1;

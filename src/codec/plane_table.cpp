@@ -36,7 +36,8 @@ PlaneClass read_plane_class(ByteReader& in) {
          result.root_bits);
   }
   if (result.raw()) return result;
-  result.base = static_cast<std::int8_t>(in.next());
+  result.base = in.next();
+  if (result.base > 127) result.base -= 256;  // stored as int8
   if (result.root_bits == 0) return result;
   result.levels = in.next();
   if (result.levels > kPlaneMaxLevels) {

@@ -23,6 +23,13 @@ inline constexpr int kPlaneMaxLevels = 5;
 inline constexpr std::size_t kPlaneMaxSymbols = 32;
 inline constexpr int kPlaneRawBits = 8;        // this many low bits: the weights themselves
 inline constexpr int kPlaneMaxSurvivors = 56;  // code words of a group of 64 that go on at a level
+
+/// Place of a value from -128 to 127 in a table of 256.
+inline std::size_t value_index(int value) {
+  const int index = value + 128;
+  return static_cast<std::size_t>(index);
+}
+
 inline constexpr std::uint64_t kPlaneNoCorrection = ~std::uint64_t{0};
 
 /// A correction: columns since the last one (or the start), and what to add, signed. Several of one column

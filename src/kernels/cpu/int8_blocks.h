@@ -113,6 +113,7 @@ struct Int8Blocks {
   }
 
   static void multiply(const Int8Product& p) {
+    if (p.tokens == 0) return;  // `out` may be null then
     if (p.cols < Kernel::kBytes) return short_rows(p);
     multiply_rows(p);
   }

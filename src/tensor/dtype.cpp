@@ -16,25 +16,20 @@ struct DTypeInfo {
   DType dtype;
   std::string_view name;
   std::size_t bytes;
+  std::size_t block = 1;
 };
 
 // In the order of the enumeration.
-constexpr std::array<DTypeInfo, 15> kDTypes{{
-    {DType::kF64, "F64", 8},
-    {DType::kF32, "F32", 4},
-    {DType::kF16, "F16", 2},
-    {DType::kBF16, "BF16", 2},
-    {DType::kI64, "I64", 8},
-    {DType::kI32, "I32", 4},
-    {DType::kI16, "I16", 2},
-    {DType::kI8, "I8", 1},
-    {DType::kU64, "U64", 8},
-    {DType::kU32, "U32", 4},
-    {DType::kU16, "U16", 2},
-    {DType::kU8, "U8", 1},
-    {DType::kBool, "BOOL", 1},
-    {DType::kF8E4M3, "F8_E4M3", 1},
-    {DType::kF8E5M2, "F8_E5M2", 1},
+constexpr std::array<DTypeInfo, 25> kDTypes{{
+    {DType::kF64, "F64", 8},         {DType::kF32, "F32", 4},         {DType::kF16, "F16", 2},
+    {DType::kBF16, "BF16", 2},       {DType::kI64, "I64", 8},         {DType::kI32, "I32", 4},
+    {DType::kI16, "I16", 2},         {DType::kI8, "I8", 1},           {DType::kU64, "U64", 8},
+    {DType::kU32, "U32", 4},         {DType::kU16, "U16", 2},         {DType::kU8, "U8", 1},
+    {DType::kBool, "BOOL", 1},       {DType::kF8E4M3, "F8_E4M3", 1},  {DType::kF8E5M2, "F8_E5M2", 1},
+    {DType::kQ40, "Q4_0", 18, 32},   {DType::kQ41, "Q4_1", 20, 32},   {DType::kQ50, "Q5_0", 22, 32},
+    {DType::kQ51, "Q5_1", 24, 32},   {DType::kQ80, "Q8_0", 34, 32},   {DType::kQ2K, "Q2_K", 84, 256},
+    {DType::kQ3K, "Q3_K", 110, 256}, {DType::kQ4K, "Q4_K", 144, 256}, {DType::kQ5K, "Q5_K", 176, 256},
+    {DType::kQ6K, "Q6_K", 210, 256},
 }};
 
 const DTypeInfo& info(DType dtype) {
@@ -79,11 +74,15 @@ std::string_view dtype_name(DType dtype) {
 
 bool parse_dtype(std::string_view name, DType& dtype) {
   for (const DTypeInfo& entry : kDTypes) {
-    if (entry.name != name) continue;
+    if (entry.name != name || entry.block != 1) continue;
     dtype = entry.dtype;
     return true;
   }
   return false;
+}
+
+std::size_t dtype_block(DType dtype) {
+  return info(dtype).block;
 }
 
 std::size_t dtype_bytes(DType dtype) {

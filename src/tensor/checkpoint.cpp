@@ -83,6 +83,9 @@ Checkpoint::Checkpoint(const fs::path& directory) : directory_(directory) {
   }
 }
 
+Checkpoint::Checkpoint(std::unique_ptr<GgufFile> file, std::map<std::string, TensorView> tensors)
+    : directory_(file->path()), gguf_(std::move(file)), tensors_(std::move(tensors)) {}
+
 const TensorView& Checkpoint::at(const std::string& name) const {
   const auto it = tensors_.find(name);
   if (it != tensors_.end()) return it->second;
@@ -100,6 +103,7 @@ const TensorView& Checkpoint::at(const std::string& name, const std::vector<std:
 }
 
 void Checkpoint::release(const TensorView& tensor) const {
+  if (gguf_) gguf_->release(tensor);
   for (const auto& file : files_) {
     if (file->path() == tensor.file) file->release(tensor);
   }

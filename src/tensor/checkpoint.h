@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tensor/gguf.h"
 #include "tensor/safetensors.h"
 
 namespace twofold {
@@ -16,10 +17,15 @@ namespace twofold {
 class Checkpoint {
  public:
   explicit Checkpoint(const std::filesystem::path& directory);
+  /// The tensors of a GGUF file under the names that the model knows them by; they view `file`.
+  Checkpoint(std::unique_ptr<GgufFile> file, std::map<std::string, TensorView> tensors);
 
+  /// The directory, or the path of the GGUF file.
   const std::filesystem::path& directory() const { return directory_; }
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   const std::vector<std::unique_ptr<SafetensorsFile>>& files() const { return files_; }
+  /// The GGUF file, or nullptr.
+  const GgufFile* gguf() const { return gguf_.get(); }
 
   bool contains(const std::string& name) const { return tensors_.contains(name); }
   /// Throws Error when missing.
@@ -34,6 +40,7 @@ class Checkpoint {
  private:
   std::filesystem::path directory_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
+  std::unique_ptr<GgufFile> gguf_;
   std::map<std::string, TensorView> tensors_;
 };
 

@@ -13,13 +13,19 @@
 
 namespace twofold {
 
-/// One tensor of a safetensors file; `bytes` views the file's mapping.
+/// One tensor of a file; `bytes` views the file's mapping. What a weight's floats are is told by read_floats
+/// (tensor_floats.h), which knows the conventions of other files than safetensors.
 struct TensorView {
   std::string name;
   DType dtype = DType::kF32;
   std::vector<std::int64_t> shape;      // outermost first; empty for a scalar
   std::span<const std::uint8_t> bytes;  // row-major, little-endian
   std::string_view file;                // path, for messages
+
+  // Conventions of GGUF files; without meaning in safetensors files.
+  std::int64_t paired_rows =
+      0;             // heads of so many rows store row i of each half beside each other; 0: none do
+  float offset = 0;  // the weight is the stored number plus this
 
   std::int64_t elements() const;
 };

@@ -15,23 +15,23 @@ namespace twofold {
 
 namespace {
 
-using Plan = PlaneClass (*)(const Histogram& histogram, const PlanePrices& prices);
+using Plan = PlaneClass (*)(const Histogram& histogram, CyclePrice price);
 
-double packed_bits(const Histogram& histogram, const PlanePrices& prices) {
-  return plane_bits(plan_packed(histogram, prices), histogram) + 8 * 2;
+double packed_bits(const Histogram& histogram, CyclePrice price) {
+  return plane_bits(plan_packed(histogram, price), histogram) + 8 * 2;
 }
 
 /// The entropy is what a good prefix code comes near to, and quick to compute.
-double tiered_bits(const Histogram& histogram, const PlanePrices&) {
+double tiered_bits(const Histogram& histogram, CyclePrice) {
   const std::uint64_t n = std::accumulate(histogram.begin(), histogram.end(), std::uint64_t{0});
   return order0_entropy(histogram) * static_cast<double>(n) + 8 * 24;
 }
 
 /// A one-class table for a sequence. It is spread anyway, so that time matters less.
 PlaneTable sequence_table(const Histogram& histogram) {
-  constexpr PlanePrices kPrices{.level = 0.02, .correction = 4};
-  PlaneTable table{.columns = one_class(1), .classes = {plan_tiered(histogram, kPrices)}};
-  plan_corrections(table, {&histogram, 1}, kPrices);
+  constexpr CyclePrice kPrice = 0.005;
+  PlaneTable table{.columns = one_class(1), .classes = {plan_tiered(histogram, kPrice)}};
+  plan_corrections(table, {&histogram, 1}, kPrice);
   return table;
 }
 
@@ -46,14 +46,15 @@ std::vector<std::int8_t> zero_masks(std::span<const std::int8_t> weights) {
 
 class PlaneCodec : public Codec {
  public:
-  using Bits = double (*)(const Histogram& histogram, const PlanePrices& prices);
+  using Bits = double (*)(const Histogram& histogram, CyclePrice price);
 
-  PlaneCodec(std::string_view name, Plan plan, Bits class_bits, std::vector<PlanePrices> prices,
-             double row_price, bool may_part_zeros)
+  PlaneCodec(std::string_view name, Plan plan, Bits class_bits, std::vector<CyclePrice> prices,
+             double near_entropy, double row_price, bool may_part_zeros)
       : name_(name),
         plan_(plan),
         class_bits_(class_bits),
         prices_(std::move(prices)),
+        near_entropy_(near_entropy),
         row_price_(row_price),
         may_part_zeros_(may_part_zeros) {}
 
@@ -106,7 +107,6 @@ class PlaneCodec : public Codec {
     const std::uint64_t n = std::accumulate(whole.begin(), whole.end(), std::uint64_t{0});
     const double entropy = order0_entropy(whole) * static_cast<double>(n);
     constexpr double kBelow = 0.985;  // leaves room for tables and headers
-    constexpr double kNear = 1.025;
     double limit = 0;
     double bits = 0;
     // The lowest prices first: they tell what can be reached.
@@ -118,7 +118,7 @@ class PlaneCodec : public Codec {
         planned += plane_bits(classes.back(), histogram);
       }
       if (table.classes.empty()) {
-        limit = planned <= entropy ? kBelow * entropy : kNear * entropy;
+        limit = planned <= entropy ? kBelow * entropy : near_entropy_ * entropy;
       } else if (planned > limit) {
         break;
       }
@@ -169,29 +169,24 @@ class PlaneCodec : public Codec {
 
   std::string_view name_;
   Plan plan_;
-  Bits class_bits_;                  // estimate for a class, its parameters included
-  std::vector<PlanePrices> prices_;  // falling
-  double row_price_;                 // bits per row and class
+  Bits class_bits_;                 // estimate for a class, its parameters included
+  std::vector<CyclePrice> prices_;  // falling
+  double near_entropy_;             // how much larger than the entropy a fast code may be
+  double row_price_;                // bits per row and class
   bool may_part_zeros_;
 };
 
 }  // namespace
 
 const Codec& packed_codec() {
-  static const PlaneCodec codec("packed", plan_packed, packed_bits, {{.level = 0, .correction = 6}}, 2,
-                                false);
+  static const PlaneCodec codec("packed", plan_packed, packed_bits, {0.1, 0.07, 0.05, 0.03, 0.02, 0.01}, 1.09,
+                                8, false);
   return codec;
 }
 
 const Codec& tiered_codec() {
   static const PlaneCodec codec("tiered", plan_tiered, tiered_bits,
-                                {{.level = 0.2, .correction = 16},
-                                 {.level = 0.13, .correction = 12},
-                                 {.level = 0.09, .correction = 10},
-                                 {.level = 0.06, .correction = 8},
-                                 {.level = 0.04, .correction = 6},
-                                 {.level = 0.02, .correction = 4}},
-                                1, true);
+                                {0.06, 0.04, 0.03, 0.02, 0.015, 0.01, 0.006, 0.003}, 1.045, 4, true);
   return codec;
 }
 

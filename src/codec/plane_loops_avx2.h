@@ -130,103 +130,148 @@ inline std::uint64_t bits_of_bytes(Pair256 v) {
          static_cast<std::uint64_t>(static_cast<std::uint32_t>(_mm256_movemask_epi8(v.b))) << 32;
 }
 
-// A level of one group is a chain of some 20 cycles, so a level is taken for a block of groups that waits in
-// L1 before the next one.
+// A level of one group is a chain of some 20 cycles, so every step is taken for a block of groups that waits
+// in L1 before the next one.
 constexpr std::size_t kBlockGroups = 16;
 
 struct Block256 {
   alignas(32) std::uint8_t codes[kBlockGroups * kGroupColumns];
-  std::uint64_t bits[kBlockGroups];  // of the level before
+  std::uint64_t on[kBlockGroups];                     // weights that go on at the level last looked at
+  std::uint64_t bits[kPlaneMaxLevels][kBlockGroups];  // of a level, each in its weight's place
 };
 
-/// One level of a class: code words that go on take their next bit.
-class Level256 {
- public:
-  Level256(const PlaneClass& c, int j, const PlaneCursor& cursor)
-      : last_leaf_(
-            _mm256_set1_epi8(static_cast<char>((c.leaves[static_cast<std::size_t>(j)] << c.low_bits) - 1))),
-        step_(_mm256_set1_epi8(static_cast<char>(c.step[static_cast<std::size_t>(j)] << c.low_bits))),
-        stream_(cursor.level[static_cast<std::size_t>(j)]),
-        position_(cursor.level_bit[static_cast<std::size_t>(j)]) {}
+/// The weights whose codes are above a limit.
+inline std::uint64_t above(Pair256 codes, __m256i limit) {
+  return bits_of_bytes({_mm256_cmpgt_epi8(codes.a, limit), _mm256_cmpgt_epi8(codes.b, limit)});
+}
 
-  std::uint64_t position() const { return position_; }
+inline __m256i last_leaf(const PlaneClass& c, int j) {
+  return _mm256_set1_epi8(static_cast<char>((c.leaves[static_cast<std::size_t>(j)] << c.low_bits) - 1));
+}
 
-  /// Those of a group that go on, by their codes.
-  std::uint64_t going_on(Pair256 codes) const {
-    return bits_of_bytes({_mm256_cmpgt_epi8(codes.a, last_leaf_), _mm256_cmpgt_epi8(codes.b, last_leaf_)});
-  }
-
-  /// Their bits, each in its weight's place.
-  std::uint64_t next_bits(std::uint64_t on) {
-    const std::uint64_t window = load64(stream_ + (position_ >> 3)) >> (position_ & 7);
-    position_ += static_cast<std::uint64_t>(std::popcount(on));
-    return _pdep_u64(window, on);
-  }
-
-  Pair256 step(Pair256 codes, std::uint64_t bits) const {
-    const Pair256 ones = bytes_of_bits(bits);
-    return {_mm256_add_epi8(codes.a, _mm256_and_si256(ones.a, step_)),
-            _mm256_add_epi8(codes.b, _mm256_and_si256(ones.b, step_))};
-  }
-
- private:
-  __m256i last_leaf_;
-  __m256i step_;
-  const std::uint8_t* stream_;
-  std::uint64_t position_;
-};
-
-/// Unpacks a block and takes level 0 if there is one.
+/// Unpacks a block, and says which weights go on at level 0.
 template <int Bits>
-inline void first_pass(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Block256& block) {
+inline void unpack_block(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Block256& block) {
   const std::uint8_t* plane = cursor.plane;
-  if (c.levels == 0) {
-    for (std::size_t g = 0; g < groups; ++g, plane += 8 * Bits) {
-      prefetch(plane + kPlaneAhead);
-      store_pair(block.codes + g * kGroupColumns, unpack(plane, Bits));
-    }
-  } else {
-    Level256 level(c, 0, cursor);
+  const auto unpack_all = [&](const auto& on) {
     for (std::size_t g = 0; g < groups; ++g, plane += 8 * Bits) {
       prefetch(plane + kPlaneAhead);
       const Pair256 codes = unpack(plane, Bits);
-      block.bits[g] = level.next_bits(level.going_on(codes));
-      store_pair(block.codes + g * kGroupColumns, level.step(codes, block.bits[g]));
+      block.on[g] = on(codes);
+      store_pair(block.codes + g * kGroupColumns, codes);
     }
-    cursor.level_bit[0] = level.position();
+  };
+  if (c.levels == 0) {
+    unpack_all([](Pair256) { return 0; });
+  } else if (Bits % 2 == 1 && c.follows_plane()) {
+    unpack_all([&plane](Pair256) { return load64(plane + 8 * (Bits - 1)); });
+  } else {
+    unpack_all([limit = last_leaf(c, 0)](Pair256 codes) { return above(codes, limit); });
   }
   cursor.plane = plane;
 }
 
-inline void first_pass(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Block256& block) {
+inline void unpack_block(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Block256& block) {
   switch (c.code_bits()) {
     case 1:
-      return first_pass<1>(c, groups, cursor, block);
+      return unpack_block<1>(c, groups, cursor, block);
     case 2:
-      return first_pass<2>(c, groups, cursor, block);
+      return unpack_block<2>(c, groups, cursor, block);
     case 3:
-      return first_pass<3>(c, groups, cursor, block);
+      return unpack_block<3>(c, groups, cursor, block);
     case 4:
-      return first_pass<4>(c, groups, cursor, block);
+      return unpack_block<4>(c, groups, cursor, block);
     case 5:
-      return first_pass<5>(c, groups, cursor, block);
+      return unpack_block<5>(c, groups, cursor, block);
     case 6:
-      return first_pass<6>(c, groups, cursor, block);
+      return unpack_block<6>(c, groups, cursor, block);
     default:
-      return first_pass<7>(c, groups, cursor, block);
+      return unpack_block<7>(c, groups, cursor, block);
   }
 }
 
-inline void middle_pass(const PlaneClass& c, int j, std::size_t groups, PlaneCursor& cursor,
-                        Block256& block) {
-  const bool follows = c.follows_bit(j);
-  Level256 level(c, j, cursor);
+/// Takes the bits of level j for the weights `on`.
+inline void take_bits(int j, const std::uint64_t* on, std::size_t groups, PlaneCursor& cursor,
+                      Block256& block) {
+  const auto level = static_cast<std::size_t>(j);
+  const std::uint8_t* stream = cursor.level[level];
+  std::uint64_t position = cursor.level_bit[level];
   for (std::size_t g = 0; g < groups; ++g) {
-    const Pair256 codes = load_pair(block.codes + g * kGroupColumns);
-    block.bits[g] = level.next_bits(follows ? block.bits[g] : level.going_on(codes));
-    store_pair(block.codes + g * kGroupColumns, level.step(codes, block.bits[g]));
+    const std::uint64_t window = load64(stream + (position >> 3)) >> (position & 7);
+    position += static_cast<std::uint64_t>(std::popcount(on[g]));
+    block.bits[level][g] = _pdep_u64(window, on[g]);
   }
-  cursor.level_bit[static_cast<std::size_t>(j)] = level.position();
+  cursor.level_bit[level] = position;
+}
+
+/// The bits of levels [begin, end), not yet in the codes, and what each adds.
+class PendingLevels {
+ public:
+  PendingLevels(const PlaneClass& c, int begin, int end, const Block256& block) : count_(end - begin) {
+    for (int i = 0; i < count_; ++i) {
+      const auto level = static_cast<std::size_t>(begin + i);
+      step_[i] = _mm256_set1_epi8(static_cast<char>(c.step[level] << c.low_bits));
+      bits_[i] = block.bits[level];
+    }
+  }
+
+  template <int kCount>
+  Pair256 add(Pair256 codes, std::size_t g) const {
+#pragma GCC unroll 2
+    for (int i = 0; i < kCount; ++i) codes = add_level(codes, i, g);
+    if constexpr (kCount == 2) {
+      for (int i = 2; i < count_; ++i) codes = add_level(codes, i, g);
+    }
+    return codes;
+  }
+  int count() const {
+    return count_;
+  }
+
+ private:
+  Pair256 add_level(Pair256 codes, int i, std::size_t g) const {
+    const Pair256 ones = bytes_of_bits(bits_[i][g]);
+    return {_mm256_add_epi8(codes.a, _mm256_and_si256(ones.a, step_[i])),
+            _mm256_add_epi8(codes.b, _mm256_and_si256(ones.b, step_[i]))};
+  }
+
+  int count_;
+  __m256i step_[kPlaneMaxLevels];
+  const std::uint64_t* bits_[kPlaneMaxLevels];
+};
+
+/// Adds pending levels to the codes of a block and says which weights go on.
+template <int kPending>
+inline void compare_block(const PendingLevels& pending, __m256i limit, std::size_t groups, Block256& block) {
+  for (std::size_t g = 0; g < groups; ++g) {
+    const Pair256 codes = pending.add<kPending>(load_pair(block.codes + g * kGroupColumns), g);
+    block.on[g] = above(codes, limit);
+    store_pair(block.codes + g * kGroupColumns, codes);
+  }
+}
+
+/// Unpacks a block and takes all of its levels' bits; returns the first level that the codes lack.
+inline int block_levels(const PlaneClass& c, std::size_t groups, PlaneCursor& cursor, Block256& block) {
+  unpack_block(c, groups, cursor, block);
+  int pending = 0;
+  const std::uint64_t* on = block.on;
+  for (int j = 0; j < c.levels; ++j) {
+    // Who goes on may follow from the level before; only where it does not, codes are looked at.
+    if (j > 0 && c.follows_bit(j)) {
+      on = block.bits[j - 1];
+    } else if (j > 0 && !c.follows_all(j)) {
+      const PendingLevels levels(c, pending, j, block);
+      if (levels.count() == 1) {
+        compare_block<1>(levels, last_leaf(c, j), groups, block);
+      } else {
+        compare_block<2>(levels, last_leaf(c, j), groups, block);
+      }
+      pending = j;
+      on = block.on;
+    }
+    take_bits(j, on, groups, cursor, block);
+  }
+  return pending;
 }
 
 /// How codes (symbol above low bits) become values: by a table of 16 or 32 for both together, or by one of 32
@@ -252,34 +297,31 @@ struct ValueTable {
     if constexpr (kLookup == Lookup::kSymbols) {
       index = _mm256_srl_epi16(_mm256_andnot_si256(low_mask, codes), shift);
     }
-    // Bit 4 of the index chooses the half of the table; shifted to the top, it is what blendv looks at.
-    const __m256i value = _mm256_blendv_epi8(_mm256_shuffle_epi8(low, index),
-                                             _mm256_shuffle_epi8(high, index), _mm256_slli_epi16(index, 3));
+    // An index with its highest bit set gives zero: the upper 16 in the low half, the lower 16 in the high
+    // one.
+    const __m256i value =
+        _mm256_or_si256(_mm256_shuffle_epi8(low, _mm256_add_epi8(index, _mm256_set1_epi8(0x70))),
+                        _mm256_shuffle_epi8(high, _mm256_sub_epi8(index, _mm256_set1_epi8(16))));
     if constexpr (kLookup == Lookup::kSymbols)
       return _mm256_add_epi8(value, _mm256_and_si256(codes, low_mask));
     return value;
   }
 };
 
-/// Takes the last level, if it is not level 0, and looks the values up.
-template <Lookup kLookup, typename Sink>
-inline void last_pass(const PlaneClass& c, const ValueTable& table, std::size_t groups, PlaneCursor& cursor,
-                      const Block256& block, RowWalk& walk, Sink& result) {
+/// Adds the last levels and looks the values up.
+template <Lookup kLookup, int kPending, typename Sink>
+inline void look_up_block(const PendingLevels& pending, const ValueTable& table, std::size_t groups,
+                          const Block256& block, RowWalk& walk, Sink& result) {
   Sink sink = result;  // a copy, so that it stays in registers
-  const int j = c.levels - 1;
-  const bool follows = j > 0 && c.follows_bit(j);
-  Level256 level(c, j > 0 ? j : 0, cursor);
   for (std::size_t g = 0; g < groups;) {
     const std::size_t end = g + walk.take(groups - g);
     sink.begin();
     for (; g < end; ++g) {
-      Pair256 codes = load_pair(block.codes + g * kGroupColumns);
-      if (j > 0) codes = level.step(codes, level.next_bits(follows ? block.bits[g] : level.going_on(codes)));
+      const Pair256 codes = pending.add<kPending>(load_pair(block.codes + g * kGroupColumns), g);
       sink.add(table.values<kLookup>(codes.a), table.values<kLookup>(codes.b));
     }
     walk.after_sum(sink);
   }
-  if (j > 0) cursor.level_bit[static_cast<std::size_t>(j)] = level.position();
   result = sink;
 }
 
@@ -292,9 +334,14 @@ inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t gro
   std::size_t count = 0;
   for (std::size_t left = rows * groups; left > 0; left -= count) {
     count = std::min(left, kBlockGroups);
-    first_pass(c, count, cursor, block);
-    for (int j = 1; j < c.levels - 1; ++j) middle_pass(c, j, count, cursor, block);
-    last_pass<kLookup>(c, table, count, cursor, block, walk, sink);
+    const PendingLevels pending(c, block_levels(c, count, cursor, block), c.levels, block);
+    if (pending.count() == 0) {
+      look_up_block<kLookup, 0>(pending, table, count, block, walk, sink);
+    } else if (pending.count() == 1) {
+      look_up_block<kLookup, 1>(pending, table, count, block, walk, sink);
+    } else {
+      look_up_block<kLookup, 2>(pending, table, count, block, walk, sink);
+    }
   }
 }
 

@@ -16,6 +16,32 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kCorrectionBits = 12;
 constexpr int kUsualDifference = 7;
 
+// Estimated cycles, per group of 64 weights except for a correction.
+constexpr double kCorrectionCycles = 5;
+constexpr std::array<double, 3> kSubPlaneCycles{2.5, 1.2, 1};  // of 1, 2 and 4 bits
+constexpr double kFollowCycles = 4.5;      // a level known from the plane or the level before
+constexpr double kCompareCycles = 6;       // level 0 else
+constexpr double kCompareAgainCycles = 8;  // another one that must look at codes
+constexpr double kLookupCycles = 1;        // of 16 codes
+constexpr double kWideLookupCycles = 3;    // of 32
+constexpr double kSymbolLookupCycles = 5;  // of more, in two parts
+
+double correction_price(CyclePrice price) {
+  return kCorrectionCycles * kGroupColumns * price;
+}
+
+double unpack_cycles(int code_bits) {
+  double cycles = 0;
+  for (std::size_t i = 0; i < kSubPlaneCycles.size(); ++i) {
+    if ((code_bits >> i & 1) != 0) cycles += kSubPlaneCycles[i];
+  }
+  return cycles;
+}
+
+double lookup_cycles(std::size_t codes) {
+  return codes <= 16 ? kLookupCycles : codes <= 32 ? kWideLookupCycles : kSymbolLookupCycles;
+}
+
 /// Corrections that a difference takes when each can do `most`.
 int steps(int difference, int most) {
   return (difference + most - 1) / most;
@@ -55,12 +81,14 @@ PlaneClass raw_class() {
 /// price of reaching a level with so many symbols settled and so many code words still open.
 class TreeSearch {
  public:
-  /// `frequency`: falling. `open_price`: of a symbol without code word. `level_price`: in all, per level.
+  /// `frequency`: falling. `open_price`: of a symbol without code word. `cycle_price`: in all, of a cycle per
+  /// group. Symbols have `low_bits` bits below them.
   TreeSearch(std::span<const double> frequency, std::size_t most_symbols, double open_price,
-             double level_price)
+             double cycle_price, int low_bits)
       : most_symbols_(most_symbols),
         open_price_(open_price),
-        level_price_(level_price),
+        cycle_price_(cycle_price),
+        low_bits_(low_bits),
         below_(kPlaneMaxSymbols + 1, 0) {
     total_ = std::accumulate(frequency.begin(), frequency.end(), 0.0);
     for (std::size_t i = 0; i < kPlaneMaxSymbols; ++i) {
@@ -76,7 +104,8 @@ class TreeSearch {
     std::size_t symbols = 0;
   };
 
-  Result search(int root_bits) const {
+  Result search(int root_bits) {
+    root_bits_ = root_bits;
     Result best;
     const std::size_t roots = std::size_t{1} << root_bits;
     Level level(kStates, State{});
@@ -87,13 +116,14 @@ class TreeSearch {
         for (std::size_t n = 1; s + n <= most_symbols_; ++n) {
           const State& state = level[index(s, n)];
           if (state.cost == kInfinity) continue;
-          const double cost = state.cost + (total_ - below_[s + n]) * open_price_;
+          const double cost = state.cost + (total_ - below_[s + n]) * open_price_ +
+                              lookup_cycles((s + n) << low_bits_) * cycle_price_;
           if (cost < best.cost) best = trace(trail, state, cost, s + n);
         }
       }
       if (j == kPlaneMaxLevels) return best;
       trail.push_back(level);
-      level = next(level);
+      level = next(level, j);
     }
   }
 
@@ -109,7 +139,14 @@ class TreeSearch {
   static constexpr std::size_t kStates = kSide * kSide;
   static std::size_t index(std::size_t settled, std::size_t nodes) { return settled * kSide + nodes; }
 
-  Level next(const Level& level) const {
+  /// PlaneClass says where a level follows.
+  double level_cycles(int j, std::size_t nodes, std::size_t leaves) const {
+    const bool half = 2 * leaves == nodes;
+    if (j == 0) return half && (low_bits_ + root_bits_) % 2 == 1 ? kFollowCycles : kCompareCycles;
+    return half || leaves == 0 ? kFollowCycles : kCompareAgainCycles;
+  }
+
+  Level next(const Level& level, int j) const {
     Level result(kStates, State{});
     for (std::size_t s = 0; s <= most_symbols_; ++s) {
       for (std::size_t n = 1; s + n <= most_symbols_; ++n) {
@@ -121,7 +158,7 @@ class TreeSearch {
           const double survivors = total_ - below_[s + leaves];
           // A group cannot hold more than kPlaneMaxSurvivors of them, and numbers scatter.
           if (survivors > 0.75 * total_) continue;
-          const double cost = state.cost + survivors + level_price_;
+          const double cost = state.cost + survivors + level_cycles(j, n, leaves) * cycle_price_;
           State& to = result[index(s + leaves, nodes)];
           if (cost < to.cost) {
             to = {cost, static_cast<std::uint8_t>(s), static_cast<std::uint8_t>(n),
@@ -144,7 +181,9 @@ class TreeSearch {
 
   std::size_t most_symbols_;
   double open_price_;
-  double level_price_;
+  double cycle_price_;
+  int low_bits_;
+  int root_bits_ = 0;
   std::vector<double> below_;  // frequencies of the first i symbols
   double total_ = 0;
   std::size_t present_ = 0;
@@ -180,7 +219,7 @@ std::vector<int> ranked_values(const std::array<double, 256>& counts, int low_bi
 
 }  // namespace
 
-PlaneClass plan_packed(const Histogram& histogram, const PlanePrices& prices) {
+PlaneClass plan_packed(const Histogram& histogram, CyclePrice price) {
   const std::array<double, 256> counts = by_value(histogram);
   const double n = sum(counts);
   int middle = 0;  // the median: a good window has it
@@ -197,7 +236,8 @@ PlaneClass plan_packed(const Histogram& histogram, const PlanePrices& prices) {
         if (distance > 0)
           corrections += counts[static_cast<std::size_t>(v)] * steps(distance, kUsualDifference);
       }
-      const double cost = n * bits + corrections * (kCorrectionBits + prices.correction);
+      const double cost = n * (bits + unpack_cycles(bits) * price) +
+                          corrections * (kCorrectionBits + correction_price(price));
       if (cost < best_cost) {
         best_cost = cost;
         best = PlaneClass{};
@@ -209,22 +249,24 @@ PlaneClass plan_packed(const Histogram& histogram, const PlanePrices& prices) {
   return best;
 }
 
-PlaneClass plan_tiered(const Histogram& histogram, const PlanePrices& prices) {
+PlaneClass plan_tiered(const Histogram& histogram, CyclePrice price) {
   const std::array<double, 256> counts = by_value(histogram);
   const double n = sum(counts);
-  PlaneClass best = plan_packed(histogram, prices);
-  double best_cost = plane_bits(best, histogram);
+  PlaneClass best = plan_packed(histogram, price);
+  double best_cost = plane_bits(best, histogram) + n * unpack_cycles(best.code_bits()) * price;
   for (int low_bits = 0; low_bits <= 4; ++low_bits) {
     std::vector<double> frequency;
     const std::vector<int> ranked = ranked_values(counts, low_bits, frequency);
     const double outside = n - std::accumulate(frequency.begin(), frequency.end(), 0.0);
     // A symbol left out is mostly one just beyond the coded ones.
-    const double open_price = kCorrectionBits + prices.correction;
-    const TreeSearch tree(frequency, std::min<std::size_t>(kPlaneMaxSymbols, 128u >> low_bits), open_price,
-                          prices.level * n);
+    const double open_price = kCorrectionBits + correction_price(price);
+    TreeSearch tree(frequency, std::min<std::size_t>(kPlaneMaxSymbols, 128u >> low_bits), open_price,
+                    price * n, low_bits);
     for (int root_bits = 1; root_bits <= 5 && low_bits + root_bits < kPlaneRawBits; ++root_bits) {
       const TreeSearch::Result found = tree.search(root_bits);
-      const double cost = found.cost + n * (low_bits + root_bits) + outside * 2 * open_price;
+      const double cost = found.cost +
+                          n * (low_bits + root_bits + unpack_cycles(low_bits + root_bits) * price) +
+                          outside * 2 * open_price;
       if (cost >= best_cost) continue;
       best_cost = cost;
       best = PlaneClass{};
@@ -268,7 +310,7 @@ double plane_bits(const PlaneClass& parameters, const Histogram& histogram) {
   return bits;
 }
 
-void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms, const PlanePrices& prices) {
+void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms, CyclePrice price) {
   std::array<double, 256> distances{};  // below zero and above, by difference + 128, clamped
   double n = 0;
   double corrections = 0;
@@ -298,7 +340,7 @@ void plan_corrections(PlaneTable& table, std::span<const Histogram> histograms, 
     const double most = (1 << gap_bits) - 1;
     const double none = corrections < n ? std::pow(1 - corrections / n, most) : 0.0;
     if (corrections > 0) entries += std::min(corrections * none / (1 - none), n / most);
-    const double bits = entries * (gap_bits + delta_bits + prices.correction);
+    const double bits = entries * (gap_bits + delta_bits + correction_price(price));
     if (bits < best) {
       best = bits;
       table.correction_format = format;

@@ -65,6 +65,13 @@ struct PlaneClass {
     const auto level = static_cast<std::size_t>(j);
     return leaves[level] == leaves[level - 1] + step[level - 1];
   }
+  /// Whether all that went on at the level before level j > 0 go on again.
+  bool follows_all(int j) const {
+    const auto level = static_cast<std::size_t>(j);
+    return leaves[level] == leaves[level - 1];
+  }
+  /// Whether those that go on at level 0 are the ones of the sub-plane of one bit, which is the highest.
+  bool follows_plane() const { return code_bits() % 2 == 1 && 2 * leaves[0] == 1 << root_bits; }
   std::size_t group_bytes() const { return 8 * static_cast<std::size_t>(code_bits()); }
   /// Sets `step` and `symbols`, which follow from the rest. False when a level has more leaves than symbols,
   /// or there are more symbols than can be.

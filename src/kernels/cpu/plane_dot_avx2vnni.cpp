@@ -1,5 +1,6 @@
 #include "base/aligned.h"
 #include "codec/plane_loops_avx2.h"
+#include "kernels/cpu/correct_dots_x86.h"
 #include "kernels/plane_dot.h"
 
 namespace twofold {
@@ -67,7 +68,7 @@ void plane_dot_avx2vnni(const PlaneTable& table, PlaneCursor& cursor, std::size_
     begin += groups * kGroupColumns;
   }
   for (std::size_t row = 0; row < rows; ++row) sums[row] = sum_of_lanes(parts[row]);
-  correct_dots(table, cursor, rows, x, sums);
+  correct_dots_x86(table, cursor, rows, x, sums);
 }
 
 }  // namespace twofold

@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "codec/plane_loops_avx512.h"
+#include "kernels/cpu/correct_dots_x86.h"
 #include "kernels/plane_dot.h"
 
 namespace twofold {
@@ -63,7 +64,7 @@ void plane_dot_avx512(const PlaneTable& table, PlaneCursor& cursor, std::size_t 
     }
     begin += groups * kGroupColumns;
   }
-  correct_dots(table, cursor, rows, x, sums);
+  correct_dots_x86(table, cursor, rows, x, sums);
 }
 
 }  // namespace twofold

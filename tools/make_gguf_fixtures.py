@@ -1,10 +1,11 @@
-"""Blocks of GGML's quantized types and their values, as the gguf package computes them.
+"""GGUF fixtures, written with the gguf package.
 
     pip install -r tools/requirements-gguf.txt
     python tools/make_gguf_fixtures.py
 
 Writes tests/tensor/data/gguf_blocks.safetensors: for every type a tensor NAME.bytes (random blocks with steps of
-ordinary size) and NAME.values (F32).
+ordinary size) and NAME.values (F32) as the package computes them. Writes tests/runtime/data/tiny-tied-gqa-f32.gguf:
+the Llama model of the directory of that name, converted as llama.cpp's convert_hf_to_gguf.py does.
 """
 
 import json
@@ -33,6 +34,54 @@ def write_safetensors(path, tensors):
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
+def read_safetensors(path):
+    raw = path.read_bytes()
+    length = struct.unpack("<Q", raw[:8])[0]
+    header = json.loads(raw[8:8 + length])
+    header.pop("__metadata__", None)
+    data = raw[8 + length:]
+    return {name: np.frombuffer(data[slice(*entry["data_offsets"])], dtype=np.float32).reshape(entry["shape"])
+            for name, entry in header.items()}
+
+
+def permute(weights, heads):
+    """Channels that turn together, i and i + half of a head, are made neighbours."""
+    return (weights.reshape(heads, 2, weights.shape[0] // heads // 2, *weights.shape[1:])
+            .swapaxes(1, 2).reshape(weights.shape))
+
+
+def write_llama(source, destination):
+    config = json.loads((source / "config.json").read_text())
+    tensors = read_safetensors(source / "model.safetensors")
+    heads, kv_heads = config["num_attention_heads"], config["num_key_value_heads"]
+    writer = gguf.GGUFWriter(destination, "llama")
+    writer.add_context_length(config["max_position_embeddings"])
+    writer.add_embedding_length(config["hidden_size"])
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(heads)
+    writer.add_head_count_kv(kv_heads)
+    if "head_dim" in config:
+        writer.add_key_length(config["head_dim"])
+        writer.add_value_length(config["head_dim"])
+    writer.add_rope_freq_base(config["rope_theta"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_vocab_size(config["vocab_size"])
+    writer.add_bos_token_id(config["bos_token_id"])
+    writer.add_eos_token_id(config["eos_token_id"])
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH.LLAMA, config["num_hidden_layers"])
+    for name, array in tensors.items():
+        if name.endswith("q_proj.weight"):
+            array = permute(array, heads)
+        if name.endswith("k_proj.weight"):
+            array = permute(array, kv_heads)
+        writer.add_tensor(names.get_name(name, try_suffixes=(".weight",)), np.ascontiguousarray(array))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+
 def main():
     rng = np.random.default_rng(1)
     tensors = {}
@@ -47,6 +96,8 @@ def main():
         tensors[f"{name}.values"] = gguf.quants.dequantize(blocks, kind).astype(np.float32).reshape(-1)
     root = pathlib.Path(__file__).resolve().parent.parent
     write_safetensors(root / "tests/tensor/data/gguf_blocks.safetensors", tensors)
+    models = root / "tests/runtime/data"
+    write_llama(models / "tiny-tied-gqa-f32", models / "tiny-tied-gqa-f32.gguf")
 
 
 main()

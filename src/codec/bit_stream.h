@@ -15,10 +15,13 @@ class BitWriter {
 
   /// Appends the low `bits` (0-31) bits of `value`.
   void put(std::uint32_t value, int bits) {
-    for (int i = 0; i < bits; ++i) {
+    while (bits > 0) {
       if (used_ == 0) out_.push_back(0);
-      out_.back() = static_cast<std::uint8_t>(out_.back() | ((value >> i & 1u) << used_));
-      used_ = (used_ + 1) % 8;
+      const int take = bits < 8 - used_ ? bits : 8 - used_;
+      out_.back() = static_cast<std::uint8_t>(out_.back() | (value & ((1u << take) - 1)) << used_);
+      used_ = (used_ + take) % 8;
+      value >>= take;
+      bits -= take;
     }
   }
 

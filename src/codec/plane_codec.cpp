@@ -135,6 +135,10 @@ class PlaneCodec : public Codec {
     count_values(weights, values);
     const std::uint64_t zeros = values[0];
     if (zeros * 10 < weights.size()) return false;
+    // Apart, weights cannot be multiplied without being spread first.
+    constexpr double kWorthwhile = 0.97;
+    const double limit = kWorthwhile * bits;
+    if (order0_entropy(values) * static_cast<double>(weights.size()) > limit) return false;
     values[0] = 0;
     Histogram masks{};
     count_values(zero_masks(weights), masks);
@@ -142,9 +146,7 @@ class PlaneCodec : public Codec {
     const PlaneTable value_table = sequence_table(values);
     const double apart =
         plane_bits(mask_table.classes[0], masks) + plane_bits(value_table.classes[0], values);
-    // Apart, weights cannot be multiplied without being spread first.
-    constexpr double kWorthwhile = 0.97;
-    if (apart > kWorthwhile * bits) return false;
+    if (apart > limit) return false;
     out.push_back(kPlaneZerosApart);
     write_plane_table(mask_table, out);
     write_plane_table(value_table, out);

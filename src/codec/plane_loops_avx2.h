@@ -17,8 +17,9 @@
 namespace twofold {
 namespace {
 
-// Bytes ahead of the plane, which is read more slowly than hardware prefetchers follow.
+// Bytes ahead of the streams: they are slower than what hardware prefetchers follow, and there are several.
 constexpr std::ptrdiff_t kPlaneAhead = 2048;
+constexpr std::ptrdiff_t kLevelAhead = 512;
 
 inline void prefetch(const std::uint8_t* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
@@ -196,6 +197,8 @@ inline void take_bits(int j, const std::uint64_t* on, std::size_t groups, PlaneC
   const auto level = static_cast<std::size_t>(j);
   const std::uint8_t* stream = cursor.level[level];
   std::uint64_t position = cursor.level_bit[level];
+  prefetch(stream + (position >> 3) + kLevelAhead);
+  prefetch(stream + (position >> 3) + kLevelAhead + 64);
   for (std::size_t g = 0; g < groups; ++g) {
     const std::uint64_t window = load64(stream + (position >> 3)) >> (position & 7);
     position += static_cast<std::uint64_t>(std::popcount(on[g]));

@@ -81,36 +81,38 @@ inline void packed_groups(std::size_t rows, std::size_t groups, PlaneCursor& cur
   result = sink;
 }
 
-/// What a class with levels needs in registers.
-template <int Levels>
+/// What a class with levels needs.
 struct LevelState {
-  __m512i last_leaf[Levels];
-  __m512i step[Levels];
+  struct Level {
+    __m512i last_leaf;
+    __m512i step;
+    const std::uint8_t* stream;
+    std::uint64_t position;
+  };
+  Level level[kPlaneMaxLevels];
+  int levels;
   __m512i low, high;  // values by code
   bool wide;          // more than 64 codes
-  const std::uint8_t* stream[Levels];
-  std::uint64_t position[Levels];
 
   LevelState(const PlaneClass& c, const PlaneCursor& cursor)
-      : low(_mm512_load_si512(c.by_code.data())),
+      : levels(c.levels),
+        low(_mm512_load_si512(c.by_code.data())),
         high(_mm512_load_si512(c.by_code.data() + 64)),
         wide(c.symbols << c.low_bits > 64) {
-    for (int j = 0; j < Levels; ++j) {
-      const auto level = static_cast<std::size_t>(j);
-      last_leaf[j] = splat((c.leaves[level] << c.low_bits) - 1);
-      step[j] = splat(c.step[level] << c.low_bits);
-      stream[j] = cursor.level[level];
-      position[j] = cursor.level_bit[level];
+    for (int j = 0; j < levels; ++j) {
+      const auto i = static_cast<std::size_t>(j);
+      level[j] = {splat((c.leaves[i] << c.low_bits) - 1), splat(c.step[i] << c.low_bits), cursor.level[i],
+                  cursor.level_bit[i]};
     }
   }
 
-  /// Code words of a group that go on take their next bit of level j.
-  __m512i take(int j, __m512i codes) {
+  /// Code words of a group that go on take their next bit of a level.
+  static __m512i take(Level& from, __m512i codes) {
     // Codes are at most 127, so that signed comparison serves; a last leaf of -1 lets all go on.
-    const std::uint64_t on = _mm512_cmpgt_epi8_mask(codes, last_leaf[j]);
-    const std::uint64_t window = load64(stream[j] + (position[j] >> 3)) >> (position[j] & 7);
-    position[j] += static_cast<std::uint64_t>(std::popcount(on));
-    return _mm512_mask_add_epi8(codes, _pdep_u64(window, on), codes, step[j]);
+    const std::uint64_t on = _mm512_cmpgt_epi8_mask(codes, from.last_leaf);
+    const std::uint64_t window = load64(from.stream + (from.position >> 3)) >> (from.position & 7);
+    from.position += static_cast<std::uint64_t>(std::popcount(on));
+    return _mm512_mask_add_epi8(codes, _pdep_u64(window, on), codes, from.step);
   }
 
   __m512i values(__m512i codes) const {
@@ -118,12 +120,12 @@ struct LevelState {
   }
 };
 
-/// Groups of Bits each, of a class with so many levels. A level of one group is a chain of some 15 cycles, so
-/// four groups go side by side.
-template <int Bits, int Levels, typename Sink>
+/// Groups of Bits each, of a class with levels. A level of one group is a chain of some 15 cycles, so four
+/// groups go side by side.
+template <int Bits, typename Sink>
 inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
                           Sink& result) {
-  LevelState<Levels> state(c, cursor);
+  LevelState state(c, cursor);
   const std::uint8_t* plane = cursor.plane;
   Sink sink = result;  // a copy, so that it stays in registers
   for (; rows > 0; --rows) {
@@ -135,11 +137,12 @@ inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t gro
         prefetch(plane + kPlaneAhead);
         codes[i] = unpack<Bits>(plane);
       }
-#pragma GCC unroll 5
-      for (int j = 0; j < Levels; ++j) {
-        if (j < 2) prefetch(state.stream[j] + (state.position[j] >> 3) + kLevelAhead);
+      for (int j = 0; j < state.levels; ++j) {
+        LevelState::Level level = state.level[j];
+        prefetch(level.stream + (level.position >> 3) + kLevelAhead);
 #pragma GCC unroll 4
-        for (int i = 0; i < 4; ++i) codes[i] = state.take(j, codes[i]);
+        for (int i = 0; i < 4; ++i) codes[i] = LevelState::take(level, codes[i]);
+        state.level[j].position = level.position;
       }
       sink.add(state.values(codes[0]));
       sink.add_more(state.values(codes[1]));
@@ -148,15 +151,15 @@ inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t gro
     }
     for (; g < groups; ++g, plane += 8 * Bits) {
       __m512i codes = unpack<Bits>(plane);
-#pragma GCC unroll 5
-      for (int j = 0; j < Levels; ++j) codes = state.take(j, codes);
+      for (int j = 0; j < state.levels; ++j) codes = LevelState::take(state.level[j], codes);
       sink.add(state.values(codes));
     }
     sink.next_row();
   }
   result = sink;
   cursor.plane = plane;
-  for (int j = 0; j < Levels; ++j) cursor.level_bit[static_cast<std::size_t>(j)] = state.position[j];
+  for (int j = 0; j < state.levels; ++j)
+    cursor.level_bit[static_cast<std::size_t>(j)] = state.level[j].position;
 }
 
 /// A class whose code words all end at the root: values by code only.
@@ -182,20 +185,8 @@ template <int Bits, typename Sink>
 inline void groups_of(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
                       Sink& sink) {
   if (c.root_bits == 0) return packed_groups<Bits>(rows, groups, cursor, sink);
-  switch (c.levels) {
-    case 0:
-      return root_groups<Bits>(c, rows, groups, cursor, sink);
-    case 1:
-      return tiered_groups<Bits, 1>(c, rows, groups, cursor, sink);
-    case 2:
-      return tiered_groups<Bits, 2>(c, rows, groups, cursor, sink);
-    case 3:
-      return tiered_groups<Bits, 3>(c, rows, groups, cursor, sink);
-    case 4:
-      return tiered_groups<Bits, 4>(c, rows, groups, cursor, sink);
-    default:
-      return tiered_groups<Bits, 5>(c, rows, groups, cursor, sink);
-  }
+  if (c.levels == 0) return root_groups<Bits>(c, rows, groups, cursor, sink);
+  tiered_groups<Bits>(c, rows, groups, cursor, sink);
 }
 
 /// The groups of a class that is not raw, `groups` in each of the rows.

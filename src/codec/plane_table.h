@@ -24,6 +24,9 @@ inline constexpr std::size_t kPlaneMaxSymbols = 32;
 inline constexpr int kPlaneRawBits = 8;        // this many low bits: the weights themselves
 inline constexpr int kPlaneMaxSurvivors = 56;  // code words of a group of 64 that go on at a level
 
+inline constexpr std::size_t kPlaneAlignment = 32;
+inline constexpr std::size_t kPlaneSlack = 8;  // zeros behind a plane: streams are read in windows of 8 bytes
+
 /// Place of a value from -128 to 127 in a table of 256.
 inline std::size_t value_index(int value) {
   const int index = value + 128;

@@ -9,7 +9,8 @@ if(TWOFOLD_X86)
     TWOFOLD_SIMDE ans_lanes_avx512=ans_lanes_avx512_emulated
     ans8_lanes_avx512=ans8_lanes_avx512_emulated
     plane_rows_avx512=plane_rows_avx512_emulated)
+  # -O1: more takes minutes to compile.
   # -fwrapv: SIMDe multiplies the elements as signed integers and counts on them to wrap.
-  target_compile_options(codec_avx512_emulated PRIVATE -Wno-psabi -fwrapv)
+  target_compile_options(codec_avx512_emulated PRIVATE -Wno-psabi -fwrapv -O1)
   target_link_libraries(test_codec PRIVATE codec_avx512_emulated)
 endif()

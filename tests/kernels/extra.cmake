@@ -13,8 +13,9 @@ if(TWOFOLD_X86)
     plane_dot_avx512=plane_dot_avx512_emulated plane_dot_avx2vnni=plane_dot_avx2vnni_emulated
     pack_i8_avx512=pack_i8_avx512_emulated matmul_i8_avx512=matmul_i8_avx512_emulated
     pack_i8_avx2vnni=pack_i8_avx2vnni_emulated matmul_i8_avx2vnni=matmul_i8_avx2vnni_emulated)
+  # -O1: more takes minutes to compile.
   # -fwrapv: SIMDe adds the elements as signed integers and counts on them to wrap, as vpdpbusd does.
-  target_compile_options(kernels_avx512_emulated PRIVATE -Wno-psabi -Wno-pass-failed -fwrapv)
+  target_compile_options(kernels_avx512_emulated PRIVATE -Wno-psabi -Wno-pass-failed -fwrapv -O1)
   target_link_libraries(test_kernels PRIVATE kernels_avx512_emulated)
 endif()
 

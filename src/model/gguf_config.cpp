@@ -296,4 +296,9 @@ Json gguf_config(const GgufFile& file) {
   return config;
 }
 
+Json load_model_config(const std::filesystem::path& model) {
+  if (is_gguf_model(model)) return gguf_config(GgufFile(model));
+  return read_json_file(model / "config.json", std::uint64_t{1} << 26);
+}
+
 }  // namespace twofold

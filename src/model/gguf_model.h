@@ -25,7 +25,10 @@ Json gguf_config(const GgufFile& file);
 /// for a tensor that has no such name.
 std::map<std::string, TensorView> gguf_tensors(const GgufFile& file);
 
-/// Both: a checkpoint over the file.
-std::unique_ptr<Checkpoint> open_gguf_checkpoint(const std::filesystem::path& path);
+/// The checkpoint of a model, a directory or a GGUF file.
+std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& model);
+
+/// config.json of a directory, or what it would say for a GGUF file.
+Json load_model_config(const std::filesystem::path& model);
 
 }  // namespace twofold

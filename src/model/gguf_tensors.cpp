@@ -188,8 +188,9 @@ bool is_gguf_model(const std::filesystem::path& path) {
   return magic == std::array<std::uint8_t, 4>{'G', 'G', 'U', 'F'};
 }
 
-std::unique_ptr<Checkpoint> open_gguf_checkpoint(const std::filesystem::path& path) {
-  auto file = std::make_unique<GgufFile>(path);
+std::unique_ptr<Checkpoint> open_checkpoint(const std::filesystem::path& model) {
+  if (!is_gguf_model(model)) return std::make_unique<Checkpoint>(model);
+  auto file = std::make_unique<GgufFile>(model);
   auto tensors = gguf_tensors(*file);
   return std::make_unique<Checkpoint>(std::move(file), std::move(tensors));
 }

@@ -14,6 +14,7 @@ namespace twofold {
 namespace {
 
 constexpr std::string_view kMagic = "GGUF";
+constexpr std::uint32_t kVersion = 3;
 constexpr std::uint64_t kDefaultAlignment = 32;
 constexpr std::uint64_t kMaxKeyBytes = 65535;  // the format's own limits
 constexpr std::uint64_t kMaxTensorNameBytes = 64;
@@ -307,7 +308,7 @@ void GgufFile::parse() {
     fail("{}: not a GGUF file: expected it to begin with \"GGUF\"", path_);
   }
   const auto version = cursor.read<std::uint32_t>("version");
-  if (version != 2 && version != 3) {
+  if (version != 2 && version != kVersion) {
     const bool big_endian = version != 0 && (version & 0xffff) == 0;
     fail("{}: version: expected 2 or 3, found {}{}", path_, version,
          big_endian ? "; big-endian files cannot be read" : "");
@@ -359,6 +360,16 @@ void GgufFile::parse() {
       fail("{}: tensor {} appears twice", path_, json_quote(name));
     }
   }
+}
+
+std::string GgufFile::without_tensors() const {
+  std::string file(kMagic);
+  const auto put = [&](auto number) { file.append(reinterpret_cast<const char*>(&number), sizeof number); };
+  put(kVersion);
+  put(std::uint64_t{0});
+  put(static_cast<std::uint64_t>(metadata_.size()));
+  file.append(reinterpret_cast<const char*>(metadata_bytes_.data()), metadata_bytes_.size());
+  return file;
 }
 
 void GgufFile::release(const TensorView& tensor) const {

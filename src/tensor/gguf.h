@@ -60,8 +60,8 @@ class GgufFile {
   std::uint64_t bytes() const { return bytes_.size(); }
   /// The bytes before the first tensor: a file of its own but for the tensors it describes.
   std::span<const std::uint8_t> header() const { return header_; }
-  /// The key-value pairs as they stand in the file.
-  std::span<const std::uint8_t> metadata_bytes() const { return metadata_bytes_; }
+  /// A file with all the metadata and no tensors.
+  std::string without_tensors() const;
 
   const std::map<std::string, GgufValue, std::less<>>& metadata() const { return metadata_; }
   /// Tensors by name; shapes outermost first, as everywhere else.

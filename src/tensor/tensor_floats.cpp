@@ -1,6 +1,9 @@
 #include "tensor/tensor_floats.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -68,6 +71,30 @@ void read_floats(const TensorView& tensor, std::uint64_t begin, std::span<float>
   if (tensor.offset != 0) {
     for (float& value : out) value += tensor.offset;
   }
+}
+
+TensorView plain_copy(const TensorView& tensor, std::vector<std::uint8_t>& storage) {
+  if (!is_weight(tensor) || stored_plainly(tensor)) return tensor;
+  std::vector<float> values(static_cast<std::size_t>(tensor.elements()));
+  read_floats(tensor, 0, values);
+  constexpr float kLargestHalf = 65504;
+  const bool fits =
+      std::all_of(values.begin(), values.end(), [](float x) { return std::fabs(x) <= kLargestHalf; });
+  TensorView copy = tensor;
+  copy.dtype = is_float_weight(tensor.dtype) ? tensor.dtype : DType::kF16;
+  if (tensor.shape.size() < 2 || !fits) copy.dtype = DType::kF32;
+  copy.paired_rows = 0;
+  copy.offset = 0;
+  const std::size_t width = dtype_bytes(copy.dtype);
+  storage.resize(values.size() * width);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    auto bits = std::bit_cast<std::uint32_t>(values[i]);
+    if (copy.dtype == DType::kF16) bits = float_to_f16(values[i]);
+    if (copy.dtype == DType::kBF16) bits = float_to_bf16(values[i]);
+    std::memcpy(&storage[i * width], &bits, width);  // the low bytes come first
+  }
+  copy.bytes = storage;
+  return copy;
 }
 
 }  // namespace twofold

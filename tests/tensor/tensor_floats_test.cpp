@@ -75,6 +75,28 @@ TEST(TensorFloats, BlocksAreReadByRows) {
   EXPECT_EQ(read(tensor, 64, 32)[0], 1);
 }
 
+TEST(TensorFloats, APlainCopyIsInTheOrderOfTheModel) {
+  std::vector<std::uint8_t> storage;
+  const auto bytes = bytes_of({0, 2, 1, 3});
+  TensorView rows = view_of(DType::kF32, {4, 1}, bytes);
+  EXPECT_EQ(plain_copy(rows, storage).bytes.data(), bytes.data()) << "nothing to change";
+  rows.paired_rows = 4;
+  const TensorView copy = plain_copy(rows, storage);
+  EXPECT_EQ(copy.dtype, DType::kF32);
+  EXPECT_TRUE(stored_plainly(copy));
+  EXPECT_THAT(read(copy, 0, 4), ElementsAre(0, 1, 2, 3));
+
+  std::vector<std::uint8_t> blocks(34);
+  blocks[1] = 0x3c;  // a step of 1
+  blocks[2] = 100;
+  const TensorView halves = plain_copy(view_of(DType::kQ80, {1, 32}, blocks), storage);
+  EXPECT_EQ(halves.dtype, DType::kF16);
+  EXPECT_EQ(read(halves, 0, 32)[0], 100);
+  blocks[1] = 0x7b;  // of 57344: 100 of them are no half
+  EXPECT_EQ(plain_copy(view_of(DType::kQ80, {1, 32}, blocks), storage).dtype, DType::kF32);
+  EXPECT_EQ(plain_copy(view_of(DType::kQ80, {32}, blocks), storage).dtype, DType::kF32);
+}
+
 TEST(TensorFloats, OtherTypesAndRangesAreErrors) {
   const std::vector<std::uint8_t> bytes(68);
   const TensorView blocks = view_of(DType::kQ80, {2, 32}, bytes);

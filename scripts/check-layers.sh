@@ -8,7 +8,7 @@ cd "$(dirname "$0")/.."
 declare -A below=(
   [base]=""
   [tensor]="base"
-  [text]="base"
+  [text]="base tensor"
   [codec]="base"
   [format]="base tensor codec"
   [kernels]="base tensor codec"

@@ -20,15 +20,31 @@ void on_signal(int number) {
   }
 }
 
-}  // namespace
-
-void catch_interrupts() {
+void install(int flags) {
   struct sigaction action = {};
   action.sa_handler = on_signal;
   sigemptyset(&action.sa_mask);
-  action.sa_flags = SA_RESTART;
+  action.sa_flags = flags;
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+}
+
+}  // namespace
+
+void catch_interrupts() {
+  install(SA_RESTART);
+}
+
+void clear_interrupt() {
+  g_signal.store(0);
+}
+
+InterruptibleReads::InterruptibleReads() {
+  install(0);
+}
+
+InterruptibleReads::~InterruptibleReads() {
+  install(SA_RESTART);
 }
 
 bool interrupted() {

@@ -7,6 +7,7 @@ namespace twofold {
 /// Each subcommand adds itself, its flags and what it does to the program.
 void add_compress_command(CLI::App& app);
 void add_run_command(CLI::App& app);
+void add_chat_command(CLI::App& app);  // not built with TWOFOLD_CHAT=OFF
 void add_eval_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_verify_command(CLI::App& app);

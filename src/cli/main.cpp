@@ -24,6 +24,9 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   twofold::add_compress_command(app);
   twofold::add_run_command(app);
+#ifdef TWOFOLD_CHAT
+  twofold::add_chat_command(app);
+#endif
   twofold::add_eval_command(app);
   twofold::add_inspect_command(app);
   twofold::add_verify_command(app);

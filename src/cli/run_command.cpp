@@ -10,6 +10,8 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/output.h"
+#include "cli/sampling_flags.h"
 #include "cli/thread_flags.h"
 #include "runtime/generate.h"
 #include "text/tokenizer.h"
@@ -27,12 +29,6 @@ struct Flags {
   bool ignore_eos = false;
   bool no_echo = false;
 };
-
-void print_out(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-    fail("standard output: cannot write");
-  }
-}
 
 const char* describe(GenerationStats::End end) {
   switch (end) {
@@ -109,32 +105,13 @@ void run(Flags& flags) {
 void add_run_command(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
   CLI::App* command =
-      app.add_subcommand("run", "Generate text with an original or a Twofold model directory");
-  command->add_option("-m,--model", flags->model, "Model directory")->required();
+      app.add_subcommand("run", "Generate text with a model directory, original or Twofold, or a GGUF file");
+  command->add_option("-m,--model", flags->model, "Model directory or GGUF file")->required();
   command->add_option("-p,--prompt", flags->prompt, "Text to continue; - reads it from standard input");
   command->add_option("-n,--predict", flags->count, "Tokens to generate")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
-  command->add_option("--temperature,--temp", flags->sampling.temperature, "0 takes the most likely token")
-      ->capture_default_str();
-  command->add_option("--top-k", flags->sampling.top_k, "Draw from the k most likely tokens; 0: all")
-      ->capture_default_str();
-  command
-      ->add_option("--top-p", flags->sampling.top_p,
-                   "Draw from the fewest tokens with this probability; 1: all")
-      ->capture_default_str();
-  command
-      ->add_option("--min-p", flags->sampling.min_p,
-                   "Drop tokens less likely than this share of the best; 0: none")
-      ->capture_default_str();
-  command
-      ->add_option("--repetition-penalty,--repeat-penalty", flags->sampling.repetition_penalty,
-                   "Above 1 makes tokens that were used less likely")
-      ->capture_default_str();
-  command
-      ->add_option("-s,--seed", flags->sampling.seed,
-                   "Seed of the sampler: the same seed gives the same text")
-      ->capture_default_str();
+  add_sampling_flags(*command, flags->sampling);
   flags->threads.add_to(*command);
   command->add_flag("--ignore-eos", flags->ignore_eos, "Go on after an end-of-text token");
   command->add_flag("--no-display-prompt", flags->no_echo, "Print only what is generated");

@@ -64,8 +64,8 @@ struct Candidate {
     std::vector<std::unique_ptr<MemoryTensor>> tensors;
     const auto quantized = [&](const LinearSpec& linear) -> const CodedTensor* {
       if (recipe.skips(linear.weight())) return nullptr;
-      QuantizedMatrix matrix = stage_one(load_weights(model.checkpoint().at(linear.weight()), pool),
-                                         linear.rows, linear.cols, statistics.at(linear), recipe, pool);
+      QuantizedMatrix matrix = stage_one(load_linear(model.checkpoint(), linear, pool), linear.rows,
+                                         linear.cols, statistics.at(linear), recipe, pool);
       Histogram histogram{};
       count_values(matrix.q, histogram);
       bits += order0_entropy(histogram) * static_cast<double>(matrix.q.size());
@@ -124,7 +124,7 @@ std::vector<AlphaPoint> try_alphas(Model& model, const CalibrationText& text, co
   CalibrationRun reference(text, embed_text(model, text));
   AlignedVector<float> start = reference.hidden();
   if (const auto embedding = row_quantized(model, spec.embedding, recipe)) {
-    make_coded_embedding(embedding->tensor())->lookup(all_tokens(text), start.data(), model.workspace());
+    start = embed_text(model, text, make_coded_embedding(embedding->tensor()).get());
   }
   std::vector<Candidate> candidates;
   for (int i = 0; i <= kSteps; ++i) {

@@ -26,7 +26,8 @@ class CalibrationRun {
   AlignedVector<float> hidden_;  // [tokens, hidden_size]
 };
 
-/// Embeddings of all tokens of the text.
-AlignedVector<float> embed_text(Model& model, const CalibrationText& text);
+/// Embeddings of all tokens of the text, of the model's own table or another one.
+AlignedVector<float> embed_text(Model& model, const CalibrationText& text,
+                                const Embedding* replacement = nullptr);
 
 }  // namespace twofold

@@ -33,11 +33,18 @@ std::vector<fs::path> companion_files(const fs::path& directory) {
   return files;
 }
 
-/// Every tensor to store. A head beside tied embeddings is a copy that nothing reads.
+/// Every tensor to store. A head beside tied embeddings is a copy that nothing reads, and so are the masks
+/// and tables of old checkpoints.
 std::vector<std::string> tensor_names(const Model& model) {
+  const ModelSpec& spec = model.spec();
+  std::set<std::string> used;
+  for (const LayerSpec& layer : spec.layers) {
+    for (const LinearSpec* linear : layer.linears()) used.insert(linear->name + ".bias");
+  }
   std::vector<std::string> names;
   for (const auto& [name, tensor] : model.checkpoint().tensors()) {
-    if (model.spec().tied_embeddings && name == "lm_head.weight" && name != model.spec().embedding) continue;
+    if (spec.tied_embeddings && name == spec.untied_head + ".weight" && name != spec.embedding) continue;
+    if (is_buffer(name) && !used.contains(name)) continue;
     names.push_back(name);
   }
   return names;
@@ -105,10 +112,9 @@ class Compressor {
     const std::string name = linear.weight();
     if (recipe_.skips(name)) return;  // stored plain at the end
     check_interrupt();
-    const TensorView& tensor = model_.checkpoint().at(name);
-    QuantizedMatrix matrix =
-        stage_one(load_weights(tensor, pool_), linear.rows, linear.cols, statistics, recipe_, pool_);
-    report_.linear_bytes += add_coded(tensor, matrix);
+    QuantizedMatrix matrix = stage_one(load_linear(model_.checkpoint(), linear, pool_), linear.rows,
+                                       linear.cols, statistics, recipe_, pool_);
+    report_.linear_bytes += add_coded(name, matrix);
     report_.linear_weights += matrix.q.size();
   }
 
@@ -118,15 +124,15 @@ class Compressor {
     const TensorView& tensor = model_.checkpoint().at(name);
     QuantizedMatrix matrix =
         quantize_per_row(load_weights(tensor, pool_), tensor.shape.at(0), tensor.shape.at(1), pool_);
-    add_coded(tensor, matrix);
+    add_coded(name, matrix);
     model_.checkpoint().release(tensor);
   }
 
-  std::uint64_t add_coded(const TensorView& tensor, QuantizedMatrix& matrix) {
-    matrix.parts.name = tensor.name;
+  std::uint64_t add_coded(const std::string& name, QuantizedMatrix& matrix) {
+    matrix.parts.name = name;
     const std::uint64_t bytes = writer_.add_coded(matrix.parts, matrix.q, codec_, pool_);
-    done_.insert(tensor.name);
-    progress_.advance(matrix.q.size(), tensor.name);
+    done_.insert(name);
+    progress_.advance(matrix.q.size(), name);
     return bytes;
   }
 

@@ -139,8 +139,12 @@ QuantizedMatrix stage_one(std::span<const float> weights, std::int64_t rows, std
   std::vector<float> scales =
       recipe.alpha > 0 ? dc_scales(statistics.abs_max, recipe.alpha) : std::vector<float>{};
   QuantizedMatrix out = quantize_per_tensor(weights, rows, cols, std::move(scales), pool);
-  prune(weights, statistics.abs_max, recipe.sparsity, out.q, pool);
-  if (recipe.activations == ActivationMode::kPerTensorStatic) {
+  // An expert that no calibration token was sent to: its channels count alike, its step is found at run time.
+  const bool seen =
+      std::any_of(statistics.abs_max.begin(), statistics.abs_max.end(), [](float a) { return a > 0; });
+  const std::vector<float> alike(seen ? 0 : statistics.abs_max.size(), 1.0F);
+  prune(weights, seen ? statistics.abs_max : alike, recipe.sparsity, out.q, pool);
+  if (seen && recipe.activations == ActivationMode::kPerTensorStatic) {
     float max = 0;  // of |X'| = |X / s| over the calibration text
     for (std::size_t j = 0; j < statistics.abs_max.size(); ++j) {
       const float s = out.parts.input_scale.empty() ? 1.0F : out.parts.input_scale[j];
@@ -156,6 +160,20 @@ AlignedVector<float> load_weights(const TensorView& tensor, ThreadPool& pool) {
   AlignedVector<float> weights(static_cast<std::size_t>(tensor.elements()));
   for_blocks(weights.size(), pool, [&](std::size_t first, std::size_t n) {
     load_block(tensor, first, {weights.data() + first, n});
+  });
+  return weights;
+}
+
+AlignedVector<float> load_linear(const Checkpoint& checkpoint, const LinearSpec& linear, ThreadPool& pool) {
+  AlignedVector<float> stored = load_weights(checkpoint.at(linear.weight(), linear.stored_shape()), pool);
+  if (!linear.transposed) return stored;
+  AlignedVector<float> weights(stored.size());
+  const auto rows = static_cast<std::size_t>(linear.rows);
+  const auto cols = static_cast<std::size_t>(linear.cols);
+  pool.run(rows, [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t c = 0; c < cols; ++c) {
+      for (std::size_t r = begin; r < end; ++r) weights[r * cols + c] = stored[c * rows + r];
+    }
   });
   return weights;
 }

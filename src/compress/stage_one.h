@@ -9,6 +9,7 @@
 #include "compress/recipe.h"
 #include "compress/statistics.h"
 #include "format/container.h"
+#include "model/model_spec.h"
 
 namespace twofold {
 
@@ -43,6 +44,9 @@ QuantizedMatrix stage_one(std::span<const float> weights, std::int64_t rows, std
 
 /// The tensor as floats. A NaN or infinite weight is an Error that says where.
 AlignedVector<float> load_weights(const TensorView& tensor, ThreadPool& pool);
+
+/// The same of a linear's weights as [rows, cols], however the checkpoint stores them.
+AlignedVector<float> load_linear(const Checkpoint& checkpoint, const LinearSpec& linear, ThreadPool& pool);
 
 /// Throws the same Error without keeping the floats.
 void check_finite(const TensorView& tensor, ThreadPool& pool);

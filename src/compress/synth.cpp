@@ -38,49 +38,107 @@ Json load_config(const SynthOptions& options) {
   Json config = published_config(options.like);
   if (config.is_null()) {
     std::error_code error;
-    if (!options.like.ends_with(".json") && !std::filesystem::is_regular_file(options.like, error)) {
-      throw UsageError(fmt::format("--like: expected one of {} or a config.json, found \"{}\"",
-                                   published_names(), options.like));
+    std::filesystem::path path = options.like;
+    if (std::filesystem::is_directory(path, error)) path /= "config.json";
+    if (path.extension() != ".json" && !std::filesystem::is_regular_file(path, error)) {
+      throw UsageError(
+          fmt::format("--like: expected one of {}, a model directory or a config.json, found \"{}\"",
+                      published_names(), options.like));
     }
-    config = read_json_file(options.like, kMaxConfigBytes);
-    if (!config.is_object()) fail("{}: expected a JSON object", options.like);
+    config = read_json_file(path, kMaxConfigBytes);
+    if (!config.is_object()) fail("{}: expected a JSON object", path.string());
     config.erase("quantization_config");
   }
-  if (options.layers) config["num_hidden_layers"] = *options.layers;
+  if (options.layers) config[config.contains("n_layer") ? "n_layer" : "num_hidden_layers"] = *options.layers;
   config["torch_dtype"] = "bfloat16";
   config["synthetic"] = {{"seed", options.seed}};  // lest someone take the weights for trained ones
   return config;
 }
 
-std::vector<SynthTensor> list_tensors(const ModelSpec& spec) {
-  using Kind = SynthTensor::Kind;
+/// Lists the tensors of a model in the order in which they run. `as_original`: with the shapes in which an
+/// original stores them.
+class TensorList {
+ public:
+  TensorList(const ModelSpec& spec, bool as_original) : as_original_(as_original) {
+    add_matrix(Kind::kEmbedding, spec.embedding, spec.vocab_size, spec.embedding_size);
+    add_plain(spec.project_in);
+    if (!spec.positions.name.empty())
+      add_matrix(Kind::kPlain, spec.positions.name, spec.positions.rows, spec.hidden_size);
+    for (const LayerSpec& layer : spec.layers) add_layer(layer);
+    add_norm(spec.final_norm);
+    add_plain(spec.project_out);
+    if (!spec.tied_embeddings)
+      add_matrix(Kind::kEmbedding, spec.head.weight(), spec.head.rows, spec.head.cols);
+  }
+
   std::vector<SynthTensor> tensors;
-  const auto add_linear = [&](const LinearSpec& linear, const std::string& input, SynthInput kind) {
-    tensors.push_back({Kind::kLinear, linear.weight(), linear.rows, linear.cols, input, kind});
+
+ private:
+  using Kind = SynthTensor::Kind;
+
+  void add_matrix(Kind kind, const std::string& name, std::int64_t rows, std::int64_t cols) {
+    tensors.push_back({kind, name, rows, cols});
+  }
+
+  void add_bias(const LinearSpec& linear) {
     if (linear.bias) tensors.push_back({Kind::kBias, linear.name + ".bias", 1, linear.rows});
-  };
-  const auto add_norm = [&](const std::string& name) {
-    tensors.push_back({Kind::kNorm, name, 1, spec.hidden_size, name});
-  };
-  tensors.push_back({Kind::kEmbedding, spec.embedding, spec.vocab_size, spec.hidden_size});
-  for (const LayerSpec& layer : spec.layers) {
-    add_norm(layer.input_norm);
-    for (const LinearSpec* linear : {&layer.q, &layer.k, &layer.v}) {
-      add_linear(*linear, layer.input_norm, SynthInput::kNormed);
-    }
-    add_linear(layer.o, layer.o.name, SynthInput::kProduct);
-    add_norm(layer.post_attention_norm);
-    for (const LinearSpec* linear : {&layer.gate, &layer.up}) {
-      add_linear(*linear, layer.post_attention_norm, SynthInput::kNormed);
-    }
-    add_linear(layer.down, layer.down.name, SynthInput::kProduct);
   }
-  add_norm(spec.final_norm);
-  if (!spec.tied_embeddings) {
-    tensors.push_back({Kind::kEmbedding, spec.head.weight(), spec.head.rows, spec.head.cols});
+
+  void add_plain(const LinearSpec& linear) {
+    if (!linear.present()) return;
+    add_matrix(Kind::kPlain, linear.weight(), linear.rows, linear.cols);
+    add_bias(linear);
   }
-  return tensors;
-}
+
+  void add_linear(const LinearSpec& linear, const std::string& input, SynthInput kind) {
+    const bool swapped = as_original_ && linear.transposed;
+    tensors.push_back({Kind::kLinear, linear.weight(), swapped ? linear.cols : linear.rows,
+                       swapped ? linear.rows : linear.cols, input, kind});
+    add_bias(linear);
+  }
+
+  void add_norm(const NormSpec& norm) {
+    if (!norm.present()) return;
+    if (norm.weight) {
+      tensors.push_back({Kind::kNorm, norm.name + ".weight", 1, norm.size, norm.name + ".weight"});
+      tensors.back().offset = norm.weight_offset;
+    }
+    if (norm.bias) tensors.push_back({Kind::kBias, norm.name + ".bias", 1, norm.size});
+  }
+
+  void add_feed_forward(const FeedForwardSpec& mlp, const std::string& input) {
+    for (const LinearSpec& linear : mlp.in) add_linear(linear, input, SynthInput::kNormed);
+    if (mlp.down.present()) add_linear(mlp.down, mlp.down.name, SynthInput::kProduct);
+  }
+
+  void add_layer(const LayerSpec& layer) {
+    const auto input_of = [&](const NormSpec& norm, const std::string& otherwise) {
+      return norm.present() ? norm.name + ".weight" : otherwise;
+    };
+    const AttentionSpec& attention = layer.attention;
+    const std::string attention_input = input_of(layer.attention_input, attention.qkv[0].name);
+    add_norm(layer.attention_input);
+    for (const LinearSpec& linear : attention.qkv) add_linear(linear, attention_input, SynthInput::kNormed);
+    add_norm(attention.q_norm);
+    add_norm(attention.k_norm);
+    add_linear(attention.out, attention.out.name, SynthInput::kProduct);
+    add_norm(layer.attention_output);
+    add_norm(layer.residual_norm);
+    add_norm(layer.feed_forward_input);
+    const std::string input =
+        input_of(layer.feed_forward_input, input_of(layer.residual_norm, attention_input));
+    add_feed_forward(layer.feed_forward, input);
+    if (layer.moe) {
+      for (const LinearSpec* router : layer.routers()) add_plain(*router);
+      for (const FeedForwardSpec& expert : layer.moe->experts) add_feed_forward(expert, input);
+      add_feed_forward(layer.moe->shared, input);
+    }
+    add_norm(layer.feed_forward_output);
+    add_norm(layer.final_residual_norm);
+  }
+
+  bool as_original_;
+};
 
 }  // namespace
 
@@ -116,6 +174,7 @@ std::vector<std::uint8_t> synth_vector(const SynthTensor& tensor, std::uint64_t 
   std::vector<float> values(size);
   if (tensor.kind == SynthTensor::Kind::kNorm) {
     values = synth_channel_maxima(seed, tensor.input, tensor.input_kind, size);
+    for (float& value : values) value -= tensor.offset;
   } else {
     SynthMatrix(seed, tensor.name, tensor.cols).row(0, values.data());
   }
@@ -129,7 +188,7 @@ SynthReport synthesize_model(const SynthOptions& options) {
   check(options);
   const Json config = load_config(options);
   const ModelSpec spec = parse_model_spec(config, options.like);
-  const SynthPlan plan{options, config, list_tensors(spec), byte_tokenizer(spec)};
+  const SynthPlan plan{options, config, TensorList(spec, options.bf16).tensors, byte_tokenizer(spec)};
   SynthReport report;
   for (const SynthTensor& tensor : plan.tensors) report.parameters += tensor.elements();
   ThreadPool pool(options.threads);

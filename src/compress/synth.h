@@ -21,7 +21,7 @@ SynthRecipe parse_synth_recipe(std::string_view name);  // as in `--recipe-like`
 std::string_view synth_recipe_name(SynthRecipe recipe);
 
 struct SynthOptions {
-  std::string like;  // a name of `published_config`, or the path of a config.json
+  std::string like;  // a name of `published_config`, or the path of a model directory or a config.json
   std::filesystem::path destination;
   std::optional<std::int64_t> layers;  // instead of as many as the model has
   bool bf16 = false;                   // an original directory in BF16; what follows does not matter then

@@ -37,7 +37,6 @@ std::vector<std::span<const SynthTensor>> split_shards(std::span<const SynthTens
 
 void write_matrix(const SynthTensor& tensor, std::uint64_t seed, ThreadPool& pool,
                   SafetensorsWriter& writer) {
-  const SynthMatrix matrix(seed, tensor.name, tensor.cols);
   const auto rows = static_cast<std::size_t>(tensor.rows);
   const auto cols = static_cast<std::size_t>(tensor.cols);
   const std::size_t block =
@@ -46,18 +45,25 @@ void write_matrix(const SynthTensor& tensor, std::uint64_t seed, ThreadPool& poo
   for (std::size_t first = 0; first < rows; first += block) {
     check_interrupt();
     const std::size_t count = std::min(block, rows - first);
-    pool.run(count, [&](std::size_t begin, std::size_t end, int) {
-      std::vector<float> row(cols);
-      for (std::size_t i = begin; i < end; ++i) {
-        matrix.row(static_cast<std::int64_t>(first + i), row.data());
-        store_bf16(row, &bytes[i * cols * 2]);
-      }
-    });
+    synth_rows(tensor, seed, first, count, pool, bytes.data());
     writer.write({bytes.data(), count * cols * 2});
   }
 }
 
 }  // namespace
+
+void synth_rows(const SynthTensor& tensor, std::uint64_t seed, std::size_t first, std::size_t count,
+                ThreadPool& pool, std::uint8_t* out) {
+  const SynthMatrix matrix(seed, tensor.name, tensor.cols);
+  const auto cols = static_cast<std::size_t>(tensor.cols);
+  pool.run(count, [&](std::size_t begin, std::size_t end, int) {
+    std::vector<float> row(cols);
+    for (std::size_t i = begin; i < end; ++i) {
+      matrix.row(static_cast<std::int64_t>(first + i), row.data());
+      store_bf16(row, out + i * cols * 2);
+    }
+  });
+}
 
 void write_synth_checkpoint(const SynthPlan& plan, ThreadPool& pool, Progress& progress) {
   const std::uint64_t seed = plan.options.seed;

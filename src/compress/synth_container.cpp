@@ -110,7 +110,7 @@ class ContainerSynth {
       } else if (tensor.kind == SynthTensor::Kind::kEmbedding) {
         add_by_row(tensor);
       } else {
-        add_vector(tensor);
+        add_plain(tensor);
       }
       progress_.advance(tensor.elements(), tensor.name);
     }
@@ -187,8 +187,14 @@ class ContainerSynth {
     writer_.add_coded(parts, q_, codec_, pool_);
   }
 
-  void add_vector(const SynthTensor& tensor) {
-    const std::vector<std::uint8_t> bytes = synth_vector(tensor, options_.seed);
+  void add_plain(const SynthTensor& tensor) {
+    std::vector<std::uint8_t> bytes;
+    if (tensor.is_vector()) {
+      bytes = synth_vector(tensor, options_.seed);
+    } else {
+      bytes.resize(2 * tensor.elements());
+      synth_rows(tensor, options_.seed, 0, static_cast<std::size_t>(tensor.rows), pool_, bytes.data());
+    }
     TensorView view;
     view.name = tensor.name;
     view.dtype = DType::kBF16;

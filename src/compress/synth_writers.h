@@ -16,13 +16,14 @@ namespace twofold {
 
 /// One tensor of a synthetic model.
 struct SynthTensor {
-  enum class Kind { kLinear, kEmbedding, kNorm, kBias };
+  enum class Kind { kLinear, kEmbedding, kPlain, kNorm, kBias };  // kPlain: a matrix that is never coded
   Kind kind = Kind::kLinear;
   std::string name;
   std::int64_t rows = 1;  // 1 for a vector
   std::int64_t cols = 0;
   std::string input = {};  // of a linear: names its input channels; of a norm: those it makes
   SynthInput input_kind = SynthInput::kNormed;
+  float offset = 0;  // of a norm: what the model adds to its weight
 
   bool is_vector() const { return kind == Kind::kNorm || kind == Kind::kBias; }
   std::vector<std::int64_t> shape() const {
@@ -43,6 +44,10 @@ struct SynthPlan {
 
 /// BF16, little-endian: 2 bytes for each value.
 void store_bf16(std::span<const float> values, std::uint8_t* out);
+
+/// Rows [first, first + count) of a matrix in BF16, made by all threads.
+void synth_rows(const SynthTensor& tensor, std::uint64_t seed, std::size_t first, std::size_t count,
+                ThreadPool& pool, std::uint8_t* out);
 
 /// A norm or a bias in BF16.
 std::vector<std::uint8_t> synth_vector(const SynthTensor& tensor, std::uint64_t seed);

@@ -110,13 +110,30 @@ double Throughput::deviation() const {
 
 std::uint64_t weight_bytes_per_pass(const Model& model) {
   const ModelSpec& spec = model.spec();
-  std::uint64_t bytes = stored_bytes(model, spec.head.weight()) + stored_bytes(model, spec.final_norm);
+  const auto linear_bytes = [&](const LinearSpec& linear) {
+    if (!linear.present()) return std::uint64_t{0};
+    return stored_bytes(model, linear.weight()) +
+           (linear.bias ? stored_bytes(model, linear.name + ".bias") : 0);
+  };
+  const auto norm_bytes = [&](const NormSpec& norm) {
+    return (norm.present() && norm.weight ? stored_bytes(model, norm.name + ".weight") : 0) +
+           (norm.present() && norm.bias ? stored_bytes(model, norm.name + ".bias") : 0);
+  };
+  std::uint64_t bytes = linear_bytes(spec.head) + linear_bytes(spec.project_in) +
+                        linear_bytes(spec.project_out) + norm_bytes(spec.final_norm);
   for (const LayerSpec& layer : spec.layers) {
-    bytes += stored_bytes(model, layer.input_norm) + stored_bytes(model, layer.post_attention_norm);
-    for (const LinearSpec* linear : layer.linears()) {
-      bytes += stored_bytes(model, linear->weight());
-      if (linear->bias) bytes += stored_bytes(model, linear->name + ".bias");
+    for (const NormSpec* norm : layer.norms()) bytes += norm_bytes(*norm);
+    for (const LinearSpec* linear : layer.linears()) bytes += linear_bytes(*linear);
+    for (const LinearSpec* linear : layer.routers()) bytes += linear_bytes(*linear);
+    if (!layer.moe) continue;
+    // Of the experts only those that the token is sent to are read.
+    std::uint64_t experts = 0;
+    for (const FeedForwardSpec& expert : layer.moe->experts) {
+      for (const LinearSpec& linear : expert.in) experts += linear_bytes(linear);
+      experts += linear_bytes(expert.down);
     }
+    const auto count = static_cast<std::uint64_t>(layer.moe->experts.size());
+    bytes -= experts - experts / count * static_cast<std::uint64_t>(layer.moe->top_k);
   }
   return bytes;
 }

@@ -29,16 +29,16 @@ void visit_container(const std::filesystem::path& directory, const Visitor& visi
 }
 
 void visit_original(const std::filesystem::path& directory, const Visitor& visit) {
-  const ModelSpec spec = load_model_spec(directory);
+  ModelSpec spec = load_model_spec(directory);
   const Checkpoint checkpoint(directory);
+  resolve_names(spec, [&](const std::string& name) { return checkpoint.contains(name); });
   ThreadPool pool;
   for (const LayerSpec& layer : spec.layers) {
     for (const LinearSpec* linear : layer.linears()) {
       check_interrupt();
-      const TensorView& tensor = checkpoint.at(linear->weight(), {linear->rows, linear->cols});
       const QuantizedMatrix matrix =
-          quantize_per_tensor(load_weights(tensor, pool), linear->rows, linear->cols, {}, pool);
-      checkpoint.release(tensor);
+          quantize_per_tensor(load_linear(checkpoint, *linear, pool), linear->rows, linear->cols, {}, pool);
+      checkpoint.release(checkpoint.at(linear->weight()));
       visit({matrix.q, linear->cols});
     }
   }

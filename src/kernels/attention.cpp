@@ -19,16 +19,24 @@ constexpr Size kFewKeyBlock = 64;  // the same for a few queries, where only mem
 /// arXiv 2205.14135, algorithm 1). Row = token * heads + head.
 struct HeadState {
   Size rows, heads, head_dim, position;
-  float* scores;   // [rows, kKeyBlock]
-  float* queries;  // [rows, head_dim], times the scale
-  float* mixed;    // [rows, head_dim], sum over the positions so far of exp(s - max) * value
-  float* maxima;   // [rows], of s
-  float* sums;     // [rows], of exp(s - max)
+  const AttentionVariant& variant;
+  const float* bias;  // of the first of its queries, or nullptr
+  float* scores;      // [rows, kKeyBlock]
+  float* queries;     // [rows, head_dim], times the scale
+  float* mixed;       // [rows, head_dim], sum over the positions so far of exp(s - max) * value
+  float* maxima;      // [rows], of s
+  float* sums;        // [rows], of exp(s - max)
 
   static Size floats(Size rows, Size head_dim) { return rows * (2 * head_dim + kKeyBlock + 2); }
 
-  HeadState(Size tokens, Size query_heads, Size width, Size first_position, float* memory)
-      : rows(tokens * query_heads), heads(query_heads), head_dim(width), position(first_position) {
+  HeadState(Size tokens, Size query_heads, Size width, Size first_position, const AttentionVariant& changed,
+            Size key_head, float* memory)
+      : rows(tokens * query_heads),
+        heads(query_heads),
+        head_dim(width),
+        position(first_position),
+        variant(changed),
+        bias(changed.bias == nullptr ? nullptr : changed.bias + key_head * heads * changed.bias_stride) {
     scores = memory;
     queries = scores + rows * kKeyBlock;
     mixed = queries + rows * head_dim;
@@ -73,19 +81,38 @@ struct HeadState {
                    .add = true});
   }
 
-  /// Turns a row's scores into weights relative to the maximum so far, zero for positions after its own.
+  /// Turns a row's scores into weights relative to the maximum so far, zero for positions after its own and
+  /// before its window.
   void weigh(Size row, Size begin, Size end) {
     float* s = scores + row * kKeyBlock;
-    const Size visible = std::min(end, position + row / heads + 1) - begin;
-    const float old_max = maxima[row];
-    const float sum = ops().softmax_part(s, visible, maxima[row]);
+    const Size after = position + row / heads + 1;
+    const Size visible = std::min(end, after) - begin;
+    Size hidden = 0;
+    if (variant.window > 0 && after > begin + variant.window) {
+      hidden = std::min(after - variant.window - begin, visible);
+      std::fill(s, s + hidden, 0.0F);
+    }
     std::fill(s + visible, s + (end - begin), 0.0F);
+    if (hidden == visible) return;
+    change(row, s, begin, hidden, visible);
+    const float old_max = maxima[row];
+    const float sum = ops().softmax_part(s + hidden, visible - hidden, maxima[row]);
     if (maxima[row] != old_max) {
       const float factor = std::exp(old_max - maxima[row]);
       sums[row] *= factor;
       for (Size i = 0; i < head_dim; ++i) mixed[row * head_dim + i] *= factor;
     }
     sums[row] += sum;
+  }
+
+  /// Soft cap and bias of the scores of positions [begin + first, begin + last).
+  void change(Size row, float* s, Size begin, Size first, Size last) const {
+    if (variant.soft_cap > 0) {
+      for (Size j = first; j < last; ++j) s[j] = variant.soft_cap * std::tanh(s[j] / variant.soft_cap);
+    }
+    if (bias == nullptr) return;
+    const float* added = bias + row % heads * variant.bias_stride + begin;
+    for (Size j = first; j < last; ++j) s[j] += variant.bias_scale * added[j];
   }
 
   void finish(float* out, Size out_stride) const {
@@ -108,7 +135,7 @@ void prefetch(const float* data, Size stride, Size rows, Size count) {
 
 void attend(const float* q, Size q_stride, const float* keys, const float* values, Size kv_stride,
             Size position, Size tokens, Size heads, Size head_dim, float scale, AlignedVector<float>& scratch,
-            float* out, Size out_stride, Size kv_heads) {
+            float* out, Size out_stride, Size kv_heads, const AttentionVariant& variant) {
   if (tokens == 0 || heads == 0) return;
   const Size width = heads * head_dim;
   const Size floats = HeadState::floats(tokens * heads, head_dim);
@@ -117,15 +144,17 @@ void attend(const float* q, Size q_stride, const float* keys, const float* value
     scratch.resize(kv_heads * floats);
   }
   const auto state = [&](Size g) {
-    return HeadState(tokens, heads, head_dim, position, scratch.data() + g * floats);
+    return HeadState(tokens, heads, head_dim, position, variant, g, scratch.data() + g * floats);
   };
   for (Size g = 0; g < kv_heads; ++g) state(g).begin(q + g * width, q_stride, scale);
 
   const bool few = tokens * heads <= kFewRows;
   const Size block = few ? kFewKeyBlock : kKeyBlock;
   const Size end = position + tokens;
-  for (Size j = 0; j < end; j += block) {
-    const Size next = std::min(j + block, end);
+  Size next = 0;
+  for (Size j = variant.window > 0 && position >= variant.window ? position + 1 - variant.window : 0; j < end;
+       j = next) {
+    next = std::min(j / block * block + block, end);
     for (Size g = 0; g < kv_heads; ++g) {
       const Size offset = g * head_dim;
       if (few) {

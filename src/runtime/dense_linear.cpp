@@ -72,6 +72,56 @@ class DenseLinear final : public Linear {
   std::int64_t unit_rows_ = 0;
 };
 
+/// y = x W' for a weight stored [cols, rows]: units are blocks of its columns.
+class TransposedLinear final : public Linear {
+ public:
+  TransposedLinear(const TensorView& weight, std::vector<float> bias) : weight_(weight) {
+    rows_ = weight.shape.at(1);
+    cols_ = weight.shape.at(0);
+    bias_ = std::move(bias);
+  }
+
+  std::int64_t units() const override { return (rows_ + kUnitRows - 1) / kUnitRows; }
+
+  void prepare(const float* x, std::int64_t, LinearInput& input, ThreadPool&) const override { input.x = x; }
+
+  bool same_input(const Linear& other) const override {
+    return dynamic_cast<const TransposedLinear*>(&other) != nullptr;
+  }
+
+  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y,
+                std::size_t y_stride, Workspace::Worker& worker) const override {
+    const auto begin = static_cast<std::size_t>(unit * kUnitRows);
+    const auto count = static_cast<std::size_t>(std::min(kUnitRows, rows_ - unit * kUnitRows));
+    const auto cols = static_cast<std::size_t>(cols_);
+    const std::size_t width = dtype_bytes(weight_.dtype);
+    float* block = scratch(worker.floats, cols * count);
+    for (std::size_t c = 0; c < cols; ++c) {
+      const std::size_t first = c * static_cast<std::size_t>(rows_) + begin;
+      to_float(weight_.dtype, weight_.bytes.subspan(first * width, count * width),
+               {block + c * count, count});
+    }
+    const auto n = static_cast<std::size_t>(tokens);
+    ops().gemm_nn({.a = input.x,
+                   .a_stride = cols,
+                   .b = block,
+                   .b_stride = count,
+                   .c = y + begin,
+                   .c_stride = y_stride,
+                   .m = n,
+                   .n = count,
+                   .k = cols});
+    if (bias_.empty()) return;
+    for (std::size_t t = 0; t < n; ++t) {
+      for (std::size_t r = begin; r < begin + count; ++r) y[t * y_stride + r] += bias_[r];
+    }
+  }
+
+ private:
+  static constexpr std::int64_t kUnitRows = 64;
+  TensorView weight_;
+};
+
 class DenseEmbedding final : public Embedding {
  public:
   explicit DenseEmbedding(const TensorView& weight) : weight_(weight) {}
@@ -93,6 +143,10 @@ class DenseEmbedding final : public Embedding {
 
 std::unique_ptr<Linear> make_dense_linear(const TensorView& weight, std::vector<float> bias) {
   return std::make_unique<DenseLinear>(weight, std::move(bias));
+}
+
+std::unique_ptr<Linear> make_transposed_linear(const TensorView& weight, std::vector<float> bias) {
+  return std::make_unique<TransposedLinear>(weight, std::move(bias));
 }
 
 std::unique_ptr<Embedding> make_dense_embedding(const TensorView& weight) {

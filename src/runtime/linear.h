@@ -58,6 +58,9 @@ class Linear {
 /// Weights in F32, F16 or BF16, converted by blocks of rows; FP32 arithmetic. The reference path.
 std::unique_ptr<Linear> make_dense_linear(const TensorView& weight, std::vector<float> bias);
 
+/// The same of a weight stored [cols, rows].
+std::unique_ptr<Linear> make_transposed_linear(const TensorView& weight, std::vector<float> bias);
+
 /// Coded INT8 weights, decoded by chunks into the worker's buffer; W8A8 or weight-only arithmetic.
 /// `weight` must outlive the result.
 std::unique_ptr<Linear> make_coded_linear(const CodedTensor& weight, ActivationMode mode,

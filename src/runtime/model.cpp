@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
-#include <nlohmann/json.hpp>
 
 #include "base/error.h"
 #include "kernels/ops.h"
@@ -23,91 +23,19 @@ void KvCache::reserve(const ModelSpec& spec, std::int64_t positions) {
 Model::Model(const std::filesystem::path& directory, const Options& options)
     : spec_(load_model_spec(directory)),
       options_(options),
+      weights_(directory),
       workspace_(options.threads, options.cpus),
-      rope_(spec_.head_dim, spec_.rope_theta) {
-  if (Container::is_container(directory)) {
-    container_ = std::make_unique<Container>(directory);
-    const std::string where = (directory / "config.json").string() + ": quantization_config";
-    activations_ = parse_activation_mode(json_string(container_->recipe(), "activations", where));
-  } else {
-    const Json config = read_json_file(directory / "config.json");
-    const auto it = config.find("quantization_config");
-    if (it != config.end() && !it->is_null()) {
-      fail("{}: \"quantization_config\": weights quantized by another method cannot be read",
-           (directory / "config.json").string());
-    }
-    checkpoint_ = std::make_unique<Checkpoint>(directory);
-  }
-  resolve_tied_embeddings(spec_, [this](const std::string& name) {
-    return checkpoint().contains(name) || (container_ && container_->coded().contains(name));
-  });
-  const CodedTensor* coded = find_coded(spec_.embedding, spec_.vocab_size, spec_.hidden_size);
-  embedding_ =
-      coded != nullptr
-          ? make_coded_embedding(*coded)
-          : make_dense_embedding(float_weight(spec_.embedding, {spec_.vocab_size, spec_.hidden_size}));
-  for (std::size_t i = 0; i < spec_.layers.size(); ++i) layers_.push_back(load_layer(i));
-  final_norm_ = load_vector(spec_.final_norm, spec_.hidden_size);
-  head_ = load_linear(spec_.head);
-}
-
-const Checkpoint& Model::checkpoint() const {
-  return container_ ? container_->checkpoint() : *checkpoint_;
-}
-
-const CodedTensor* Model::find_coded(const std::string& name, std::int64_t rows, std::int64_t cols) const {
-  if (!container_) return nullptr;
-  const auto it = container_->coded().find(name);
-  if (it == container_->coded().end()) return nullptr;
-  const CodedTensor& tensor = it->second;
-  if (tensor.rows != rows || tensor.cols != cols) {
-    fail("{}: {}: expected shape [{}, {}], found [{}, {}]", tensor.file, name, rows, cols, tensor.rows,
-         tensor.cols);
-  }
-  return &tensor;
-}
-
-const TensorView& Model::float_weight(const std::string& name, const std::vector<std::int64_t>& shape) const {
-  const TensorView& tensor = checkpoint().at(name, shape);
-  if (!is_float_weight(tensor.dtype)) {
-    fail("{}: {}: expected F32, F16 or BF16, found {}", tensor.file, name, dtype_name(tensor.dtype));
-  }
-  return tensor;
-}
-
-std::vector<float> Model::load_vector(const std::string& name, std::int64_t size) const {
-  const TensorView& tensor = float_weight(name, {size});
-  std::vector<float> values(static_cast<std::size_t>(size));
-  to_float(tensor.dtype, tensor.bytes, values);
-  return values;
-}
-
-std::unique_ptr<Linear> Model::load_linear(const LinearSpec& linear, const Replacement& replacement,
-                                           ActivationMode mode) const {
-  std::vector<float> bias;
-  if (linear.bias) bias = load_vector(linear.name + ".bias", linear.rows);
-  if (const CodedTensor* coded = replacement ? replacement(linear) : nullptr) {
-    return make_coded_linear(*coded, mode, std::move(bias));
-  }
-  if (const CodedTensor* coded = find_coded(linear.weight(), linear.rows, linear.cols)) {
-    return make_coded_linear(*coded, activations_, std::move(bias));
-  }
-  return make_dense_linear(float_weight(linear.weight(), {linear.rows, linear.cols}), std::move(bias));
-}
-
-LayerWeights Model::load_layer(std::size_t index, const Replacement& replacement, ActivationMode mode) const {
-  const LayerSpec& layer = spec_.layers[index];
-  LayerWeights weights;
-  weights.input_norm = load_vector(layer.input_norm, spec_.hidden_size);
-  weights.post_attention_norm = load_vector(layer.post_attention_norm, spec_.hidden_size);
-  weights.q = load_linear(layer.q, replacement, mode);
-  weights.k = load_linear(layer.k, replacement, mode);
-  weights.v = load_linear(layer.v, replacement, mode);
-  weights.o = load_linear(layer.o, replacement, mode);
-  weights.gate = load_linear(layer.gate, replacement, mode);
-  weights.up = load_linear(layer.up, replacement, mode);
-  weights.down = load_linear(layer.down, replacement, mode);
-  return weights;
+      positions_(spec_) {
+  resolve_names(spec_, [this](const std::string& name) { return weights_.contains(name); });
+  embedding_ = weights_.embedding(spec_.embedding, spec_.vocab_size, spec_.embedding_size);
+  const LearnedPositions& learned = spec_.positions;
+  if (!learned.name.empty())
+    learned_positions_ = weights_.embedding(learned.name, learned.rows, spec_.hidden_size);
+  project_in_ = weights_.linear(spec_.project_in);
+  for (const LayerSpec& layer : spec_.layers) layers_.push_back(weights_.layer(layer));
+  final_norm_ = weights_.norm(spec_.final_norm);
+  project_out_ = weights_.linear(spec_.project_out);
+  head_ = weights_.linear(spec_.head);
 }
 
 void Model::release_layer(std::size_t layer) const {
@@ -116,35 +44,65 @@ void Model::release_layer(std::size_t layer) const {
   }
 }
 
-const RopeTable& Model::rope(std::int64_t positions) {
-  rope_.reserve(positions);
-  return rope_;
-}
-
-void Model::embed(std::span<const std::int32_t> tokens, float* hidden) {
+void Model::embed(std::span<const std::int32_t> tokens, std::span<const std::int64_t> positions,
+                  float* hidden, const Embedding* replacement) {
   for (const std::int32_t token : tokens) {
     if (token < 0 || token >= spec_.vocab_size) {
       fail("{}: token id {} is outside the model's vocabulary of {}", checkpoint().directory().string(),
            token, spec_.vocab_size);
     }
   }
-  embedding_->lookup(tokens, hidden, workspace_);
+  const Embedding& embedding = replacement != nullptr ? *replacement : *embedding_;
+  const std::size_t size = tokens.size() * static_cast<std::size_t>(spec_.hidden_size);
+  if (project_in_ == nullptr) {
+    embedding.lookup(tokens, hidden, workspace_);
+  } else {
+    AlignedVector<float> narrow(tokens.size() * static_cast<std::size_t>(spec_.embedding_size));
+    embedding.lookup(tokens, narrow.data(), workspace_);
+    multiply_group(std::array<const Linear*, 1>{project_in_.get()}, narrow.data(),
+                   static_cast<std::int64_t>(tokens.size()), std::array{hidden}, workspace_);
+  }
+  if (spec_.embedding_scale != 1) {
+    for (std::size_t i = 0; i < size; ++i) hidden[i] *= spec_.embedding_scale;
+  }
+  if (learned_positions_ == nullptr) return;
+  std::vector<std::int32_t> rows;
+  for (const std::int64_t position : positions)
+    rows.push_back(static_cast<std::int32_t>(position + spec_.positions.offset));
+  AlignedVector<float> added(size);
+  learned_positions_->lookup(rows, added.data(), workspace_);
+  ops().axpy(1.0F, added.data(), hidden, size);
 }
 
 void Model::head(float* hidden, std::int64_t rows, float* logits, const Linear* replacement) {
-  const auto width = static_cast<std::size_t>(spec_.hidden_size);
-  for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
-    ops().rms_norm(hidden + r * width, final_norm_.data(), spec_.norm_eps, width, hidden + r * width);
+  apply_norm(spec_.final_norm, final_norm_, hidden, static_cast<std::size_t>(rows), hidden,
+             workspace_.pool());
+  const float* x = hidden;
+  AlignedVector<float> narrow;
+  if (project_out_ != nullptr) {
+    narrow.resize(static_cast<std::size_t>(rows * spec_.embedding_size));
+    multiply_group(std::array<const Linear*, 1>{project_out_.get()}, hidden, rows, std::array{narrow.data()},
+                   workspace_);
+    x = narrow.data();
   }
-  multiply_group(std::array{replacement != nullptr ? replacement : head_.get()}, hidden, rows,
-                 std::array{logits}, workspace_);
+  multiply_group(std::array{replacement != nullptr ? replacement : head_.get()}, x, rows, std::array{logits},
+                 workspace_);
+  if (const float cap = spec_.logit_soft_cap; cap > 0) {
+    const auto vocab = static_cast<std::size_t>(spec_.vocab_size);
+    workspace_.pool().run(vocab, [&](std::size_t begin, std::size_t end, int) {
+      for (std::size_t r = 0; r < static_cast<std::size_t>(rows); ++r) {
+        float* row = logits + r * vocab;
+        for (std::size_t i = begin; i < end; ++i) row[i] = cap * std::tanh(row[i] / cap);
+      }
+    });
+  }
 }
 
 AlignedVector<float> Model::hidden_states(std::span<const Sequence> batch) {
   const auto width = static_cast<std::size_t>(spec_.hidden_size);
   std::vector<std::int32_t> tokens;
+  std::vector<std::int64_t> token_positions;
   std::vector<LayerSlice> slices;
-  std::int64_t longest = 0;
   for (const Sequence& sequence : batch) {
     const auto count = static_cast<std::int64_t>(sequence.tokens.size());
     const std::int64_t end = sequence.cache->length + count;
@@ -153,15 +111,15 @@ AlignedVector<float> Model::hidden_states(std::span<const Sequence> batch) {
            checkpoint().directory().string(), end, spec_.max_positions);
     }
     tokens.insert(tokens.end(), sequence.tokens.begin(), sequence.tokens.end());
+    for (std::int64_t p = sequence.cache->length; p < end; ++p) token_positions.push_back(p);
     slices.push_back({nullptr, sequence.cache->length, count});
-    longest = std::max(longest, end);
   }
   AlignedVector<float> hidden(tokens.size() * width);
-  embed(tokens, hidden.data());
-  rope(longest);
+  embed(tokens, token_positions, hidden.data());
+  positions(slices);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     for (std::size_t s = 0; s < batch.size(); ++s) slices[s].cache = &batch[s].cache->layers[i];
-    run_layer(spec_, spec_.layers[i], layers_[i], slices, rope_, hidden.data(), workspace_);
+    run_layer(spec_, spec_.layers[i], layers_[i], slices, positions_, hidden.data(), workspace_);
     if (options_.release_pages) release_layer(i);
   }
   for (const Sequence& sequence : batch)

@@ -10,6 +10,8 @@
 #include "format/container.h"
 #include "model/model_spec.h"
 #include "runtime/layer.h"
+#include "runtime/positions.h"
+#include "runtime/weight_loader.h"
 #include "runtime/workspace.h"
 
 namespace twofold {
@@ -44,10 +46,10 @@ class Model {
   Model(const std::filesystem::path& directory, const Options& options);
 
   const ModelSpec& spec() const { return spec_; }
-  bool compressed() const { return container_ != nullptr; }
-  const Container* container() const { return container_.get(); }
+  bool compressed() const { return container() != nullptr; }
+  const Container* container() const { return weights_.container(); }
   /// The checkpoint that holds the weights, coded or not.
-  const Checkpoint& checkpoint() const;
+  const Checkpoint& checkpoint() const { return weights_.checkpoint(); }
   Workspace& workspace() { return workspace_; }
 
   /// Which positions' logits are wanted.
@@ -60,36 +62,39 @@ class Model {
   // The steps of `forward`, for those who look in between (calibration) or want logits a few at a time.
   /// Runs the batch and appends to the caches; hidden states before the final norm, [tokens, hidden_size].
   AlignedVector<float> hidden_states(std::span<const Sequence> batch);
-  void embed(std::span<const std::int32_t> tokens, float* hidden);
+  /// Embeddings of tokens at their positions, [tokens, hidden_size]. `replacement` stands in for the token
+  /// embedding where given.
+  void embed(std::span<const std::int32_t> tokens, std::span<const std::int64_t> positions, float* hidden,
+             const Embedding* replacement = nullptr);
   /// A layer's weights; linears for which `replacement` gives a coded tensor use that, with `mode`.
-  using Replacement = std::function<const CodedTensor*(const LinearSpec& linear)>;
+  using Replacement = WeightLoader::Replacement;
   LayerWeights load_layer(std::size_t index, const Replacement& replacement = {},
-                          ActivationMode mode = ActivationMode::kPerToken) const;
+                          ActivationMode mode = ActivationMode::kPerToken) const {
+    return weights_.layer(spec_.layers[index], replacement, mode);
+  }
   const LayerWeights& layer(std::size_t index) const { return layers_[index]; }
   /// Final norm and head: hidden [rows, hidden_size] to logits [rows, vocab]. `hidden` is overwritten.
   /// `replacement` stands in for the head's weights where given.
   void head(float* hidden, std::int64_t rows, float* logits, const Linear* replacement = nullptr);
-  const RopeTable& rope(std::int64_t positions);
+  /// What run_layer needs for a pass over these slices, until the next call.
+  const Positions& positions(std::span<const LayerSlice> slices) {
+    positions_.prepare(slices);
+    return positions_;
+  }
   void release_layer(std::size_t layer) const;
 
  private:
-  /// The coded tensor of this name, its shape checked, or nullptr.
-  const CodedTensor* find_coded(const std::string& name, std::int64_t rows, std::int64_t cols) const;
-  const TensorView& float_weight(const std::string& name, const std::vector<std::int64_t>& shape) const;
-  std::unique_ptr<Linear> load_linear(const LinearSpec& linear, const Replacement& replacement = {},
-                                      ActivationMode mode = ActivationMode::kPerToken) const;
-  std::vector<float> load_vector(const std::string& name, std::int64_t size) const;
-
   ModelSpec spec_;
   Options options_;
-  std::unique_ptr<Container> container_;  // one of the two
-  std::unique_ptr<Checkpoint> checkpoint_;
-  ActivationMode activations_ = ActivationMode::kPerToken;
+  WeightLoader weights_;
   Workspace workspace_;
-  RopeTable rope_;
+  Positions positions_;
   std::unique_ptr<Embedding> embedding_;
+  std::unique_ptr<Embedding> learned_positions_;  // or nullptr
+  std::unique_ptr<Linear> project_in_;            // or nullptr, as project_out_
   std::vector<LayerWeights> layers_;
-  std::vector<float> final_norm_;
+  NormWeights final_norm_;
+  std::unique_ptr<Linear> project_out_;
   std::unique_ptr<Linear> head_;
 };
 

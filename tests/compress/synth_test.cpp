@@ -135,9 +135,9 @@ TEST_F(Synth, DcUsesTheWholeRangeOfInt8AndItsScales) {
   make("out");
   const Container container(directory_ / "out");
   for (const LayerSpec& layer : load_model_spec(directory_ / "out").layers) {
-    const CodedTensor& q = container.coded().at(layer.q.weight());
-    EXPECT_EQ(q.input_scale, container.coded().at(layer.k.weight()).input_scale);
-    EXPECT_NE(q.input_scale, container.coded().at(layer.gate.weight()).input_scale);
+    const CodedTensor& q = container.coded().at(layer.attention.qkv[0].weight());
+    EXPECT_EQ(q.input_scale, container.coded().at(layer.attention.qkv[1].weight()).input_scale);
+    EXPECT_NE(q.input_scale, container.coded().at(layer.feed_forward.in[0].weight()).input_scale);
     std::vector<std::int8_t> weights(static_cast<std::size_t>(q.rows * q.cols));
     for (std::int64_t chunk = 0; chunk < q.chunks(); ++chunk) {
       q.decode_chunk(chunk,
@@ -266,7 +266,7 @@ TEST_F(Synth, EveryPublishedConfigCanBeRun) {
     const std::size_t end = std::min(names.find(", ", at), names.size());
     const std::string name = names.substr(at, end - at);
     const ModelSpec spec = parse_model_spec(published_config(name), name);
-    EXPECT_EQ(spec.q_size() % spec.hidden_size, 0) << name;
+    EXPECT_EQ(spec.layers.at(0).linears().front()->cols, spec.hidden_size) << name;
     EXPECT_TRUE(spec.bos.has_value()) << name;
     at = end + 2;
   }

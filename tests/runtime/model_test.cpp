@@ -37,57 +37,6 @@ void expect_close(std::span<const float> found, std::span<const float> expected,
     ASSERT_NEAR(found[i], expected[i], relative * scale) << "at " << i;
 }
 
-// The fixtures hold what the reference implementation computes in FP32 on the same weights.
-class Reference : public ::testing::TestWithParam<std::pair<std::string, std::string>> {
- protected:
-  template <typename T>
-  static std::vector<T> read(const SafetensorsFile& file, const std::string& name) {
-    const TensorView& tensor = file.tensors().at(name);
-    std::vector<T> values(static_cast<std::size_t>(tensor.elements()));
-    std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
-    return values;
-  }
-
-  static std::vector<std::int32_t> read_ids(const SafetensorsFile& file, const std::string& name) {
-    std::vector<std::int32_t> ids;
-    for (const std::int64_t id : read<std::int64_t>(file, name)) ids.push_back(static_cast<std::int32_t>(id));
-    return ids;
-  }
-};
-
-TEST_P(Reference, PrefillAndCachedDecodeGiveTheReferenceLogits) {
-  const std::filesystem::path root = TWOFOLD_SOURCE_DIR;
-  const SafetensorsFile fixture(root / GetParam().second);
-  Model model(root / GetParam().first, {.threads = 2});
-  const auto vocab = static_cast<std::size_t>(model.spec().vocab_size);
-  const auto prompt = read_ids(fixture, "input_ids");
-  const auto continuation = read_ids(fixture, "decode_ids");
-  const auto prefill_logits = read<float>(fixture, "prefill_logits");
-  const auto decode_logits = read<float>(fixture, "decode_logits");
-
-  KvCache cache(model.spec());
-  const Sequence sequence{&cache, prompt};
-  expect_close(model.forward({&sequence, 1}, Model::Logits::kAll), prefill_logits, 1e-3);
-  ASSERT_FALSE(continuation.empty());
-  for (std::size_t step = 0; step < continuation.size(); ++step) {
-    const Sequence next{&cache, {&continuation[step], 1}};
-    const auto logits = model.forward({&next, 1}, Model::Logits::kLast);
-    if ((step + 1) * vocab > decode_logits.size()) continue;
-    expect_close(logits, std::span(decode_logits).subspan(step * vocab, vocab), 1e-3);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Models, Reference,
-    ::testing::Values(
-        std::pair<std::string, std::string>("demo/books-llama-8m",
-                                            "tests/runtime/data/books-llama-8m.reference.safetensors"),
-        std::pair<std::string, std::string>("tests/runtime/data/tiny-tied-gqa-f32",
-                                            "tests/runtime/data/tiny-tied-gqa-f32/reference.safetensors"),
-        std::pair<std::string, std::string>(
-            "tests/runtime/data/tiny-bias-sharded-f16",
-            "tests/runtime/data/tiny-bias-sharded-f16/reference.safetensors")));
-
 // Models with reference logits of an independent forward pass, where they are at hand.
 TEST(Model, SharedStoryModelsGiveTheirReferenceLogits) {
   const std::filesystem::path shared = TWOFOLD_SHARED_DIR;

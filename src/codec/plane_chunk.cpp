@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "base/aligned.h"
 #include "base/error.h"
 #include "codec/plane_table.h"
@@ -49,6 +51,8 @@ PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::u
          coded.size() < at ? 0 : coded.size() - at, rows, row_bytes, kPlaneSlack);
   }
   cursor.plane = coded.data() + at;
+  cursor.ahead = coded.data() + coded.size();
+  cursor.ahead_per_group = coded.size() / std::max<std::uint64_t>(rows * groups_per_row, 1) + 1;
   return cursor;
 }
 

@@ -17,9 +17,8 @@
 namespace twofold {
 namespace {
 
-// Bytes ahead of the streams: they are slower than what hardware prefetchers follow, and there are several.
+// Bytes ahead of the plane, which is read more slowly than hardware prefetchers follow.
 constexpr std::ptrdiff_t kPlaneAhead = 2048;
-constexpr std::ptrdiff_t kLevelAhead = 512;
 
 inline void prefetch(const std::uint8_t* p) {
   _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
@@ -156,7 +155,6 @@ inline void unpack_block(const PlaneClass& c, std::size_t groups, PlaneCursor& c
   const std::uint8_t* plane = cursor.plane;
   const auto unpack_all = [&](const auto& on) {
     for (std::size_t g = 0; g < groups; ++g, plane += 8 * Bits) {
-      prefetch(plane + kPlaneAhead);
       const Pair256 codes = unpack(plane, Bits);
       block.on[g] = on(codes);
       store_pair(block.codes + g * kGroupColumns, codes);
@@ -197,8 +195,6 @@ inline void take_bits(int j, const std::uint64_t* on, std::size_t groups, PlaneC
   const auto level = static_cast<std::size_t>(j);
   const std::uint8_t* stream = cursor.level[level];
   std::uint64_t position = cursor.level_bit[level];
-  prefetch(stream + (position >> 3) + kLevelAhead);
-  prefetch(stream + (position >> 3) + kLevelAhead + 64);
   for (std::size_t g = 0; g < groups; ++g) {
     const std::uint64_t window = load64(stream + (position >> 3)) >> (position & 7);
     position += static_cast<std::uint64_t>(std::popcount(on[g]));
@@ -250,6 +246,13 @@ inline void compare_block(const PendingLevels& pending, __m256i limit, std::size
     const Pair256 codes = pending.add<kPending>(load_pair(block.codes + g * kGroupColumns), g);
     block.on[g] = above(codes, limit);
     store_pair(block.codes + g * kGroupColumns, codes);
+  }
+}
+
+inline void fetch_ahead(std::size_t groups, PlaneCursor& cursor) {
+  const std::uint8_t* end = cursor.ahead + groups * cursor.ahead_per_group;
+  for (; cursor.ahead < end; cursor.ahead += 64) {
+    _mm_prefetch(reinterpret_cast<const char*>(cursor.ahead), _MM_HINT_T1);
   }
 }
 
@@ -337,6 +340,7 @@ inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t gro
   std::size_t count = 0;
   for (std::size_t left = rows * groups; left > 0; left -= count) {
     count = std::min(left, kBlockGroups);
+    fetch_ahead(count, cursor);
     const PendingLevels pending(c, block_levels(c, count, cursor, block), c.levels, block);
     if (pending.count() == 0) {
       look_up_block<kLookup, 0>(pending, table, count, block, walk, sink);

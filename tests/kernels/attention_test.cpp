@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "kernels/ops.h"
@@ -142,6 +143,44 @@ TEST(Attention, SplitPromptsEqualTheWholeBitForBit) {
     s.run(0, 1, 0, cut, out);
     s.run(0, 1, cut, s.tokens, out);
     EXPECT_TRUE(out.values() == s.whole().values()) << "cut at " << cut;
+  }
+}
+
+TEST(Attention, WindowSoftCapAndBiasChangeTheScores) {
+  for (const std::size_t window : {0, 1, 5, 70, 300}) {
+    for (const std::size_t tokens : {1, 40}) {  // both orders of summation
+      Case s(290, tokens, 1, 2, 8, 17);
+      Random random(3);
+      const std::size_t length = s.position + s.tokens;
+      const Exact<float> bias = random_floats(2 * length, random, 1.0F);
+      const AttentionVariant variant{1.5F, window, bias.data(), length, 0.5F};
+      // What lies before the first token's window must not be read.
+      const std::size_t unseen = window > 0 ? s.position + 1 - std::min(window, s.position + 1) : 0;
+      std::fill_n(s.keys.data(), unseen * s.kv_width, NAN);
+      std::fill_n(s.values.data(), unseen * s.kv_width, NAN);
+      Exact<float> out(tokens * s.width);
+      AlignedVector<float> scratch;
+      attend(s.q.data(), s.width, s.keys.data(), s.values.data(), s.kv_width, s.position, tokens, 2, 8,
+             s.scale, scratch, out.data(), s.width, 1, variant);
+      for (std::size_t t = 0; t < tokens; ++t) {
+        for (std::size_t head = 0; head < 2; ++head) {
+          const std::size_t end = s.position + t + 1;
+          double sum = 0;
+          std::vector<double> mixed(8);
+          for (std::size_t j = window > 0 && end > window ? end - window : 0; j < end; ++j) {
+            double score = 0;
+            for (std::size_t i = 0; i < 8; ++i) {
+              score += static_cast<double>(s.q.data()[t * s.width + head * 8 + i]) * s.keys.data()[j * 8 + i];
+            }
+            score = 1.5 * std::tanh(s.scale * score / 1.5) + 0.5 * bias.data()[head * length + j];
+            sum += std::exp(score);
+            for (std::size_t i = 0; i < 8; ++i) mixed[i] += std::exp(score) * s.values.data()[j * 8 + i];
+          }
+          for (std::size_t i = 0; i < 8; ++i)
+            ASSERT_NEAR(out.data()[t * s.width + head * 8 + i], mixed[i] / sum, 1e-5) << window << " " << t;
+        }
+      }
+    }
   }
 }
 

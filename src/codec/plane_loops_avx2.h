@@ -235,8 +235,8 @@ class PendingLevels {
   }
 
   int count_;
-  __m256i step_[kPlaneMaxLevels];
-  const std::uint64_t* bits_[kPlaneMaxLevels];
+  __m256i step_[kPlaneMaxLevels] = {};
+  const std::uint64_t* bits_[kPlaneMaxLevels] = {};
 };
 
 /// Adds pending levels to the codes of a block and says which weights go on.

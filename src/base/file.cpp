@@ -139,6 +139,7 @@ bool is_plain_file_name(std::string_view name) {
 std::uint64_t directory_bytes(const fs::path& directory) {
   std::uint64_t total = 0;
   std::error_code error;
+  if (fs::is_regular_file(directory, error)) return fs::file_size(directory);
   fs::directory_iterator entry(directory, error);
   for (; !error && entry != fs::directory_iterator(); entry.increment(error)) {
     struct stat info = {};  // a file that vanishes meanwhile counts as none

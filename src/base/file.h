@@ -111,7 +111,8 @@ inline std::span<const std::uint8_t> as_bytes(std::string_view text) {
 /// hostile file could name any file of the machine.
 bool is_plain_file_name(std::string_view name);
 
-/// Sum of the sizes of all regular files in a directory (not below it), in bytes; links are followed.
+/// Sum of the sizes of all regular files in a directory (not below it), in bytes; links are followed. For a
+/// file its own size.
 std::uint64_t directory_bytes(const std::filesystem::path& directory);
 
 }  // namespace twofold

@@ -11,6 +11,8 @@
 #include "compress/calibration_run.h"
 #include "compress/stage_one.h"
 #include "compress/statistics_file.h"
+#include "model/gguf_model.h"
+#include "tensor/tensor_floats.h"
 
 namespace twofold {
 
@@ -87,10 +89,10 @@ class Compressor {
     for (const std::string& name : tensor_names(model_)) {
       if (!done_.contains(name)) add_plain(name);
     }
-    for (const fs::path& file : companion_files(options_.source)) writer_.copy_file(file);
+    add_companions();
     Json recipe = recipe_.to_json();
     recipe["calibration"] = {{"source", text_.source}, {"tokens", text_.tokens()}, {"xxh3", text_.hash}};
-    writer_.commit(read_json_file(options_.source / "config.json"), recipe);
+    writer_.commit(load_model_config(options_.source), recipe);
     if (statistics_file) statistics_file->finish();
     report_.calibration_tokens = text_.tokens();
     report_.source_bytes = directory_bytes(options_.source);
@@ -136,10 +138,20 @@ class Compressor {
     return bytes;
   }
 
+  /// What else belongs to the model. A GGUF file has its tokenizer in its metadata.
+  void add_companions() {
+    if (const GgufFile* gguf = model_.checkpoint().gguf()) {
+      writer_.add_file("tokenizer.gguf", gguf->without_tensors());
+      return;
+    }
+    for (const fs::path& file : companion_files(options_.source)) writer_.copy_file(file);
+  }
+
   void add_plain(const std::string& name) {
     check_interrupt();
     const TensorView& tensor = model_.checkpoint().at(name);
-    writer_.add_plain(tensor);
+    std::vector<std::uint8_t> storage;
+    writer_.add_plain(plain_copy(tensor, storage));
     model_.checkpoint().release(tensor);
     progress_.advance(static_cast<std::uint64_t>(tensor.elements()), name);
   }
@@ -167,7 +179,7 @@ CompressReport compress_model(const CompressOptions& options) {
   ContainerWriter writer(options.destination, tensor_names(model), options.max_shard_bytes);
   for (const auto& [name, tensor] : model.checkpoint().tensors()) {
     check_interrupt();
-    if (is_float_weight(tensor.dtype)) check_finite(tensor, model.workspace().pool());
+    if (is_weight(tensor)) check_finite(tensor, model.workspace().pool());
     model.checkpoint().release(tensor);
   }
   const CalibrationText text = make_calibration_text(model, options.calibration);

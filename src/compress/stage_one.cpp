@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 #include "kernels/ops.h"
-#include "tensor/dtype.h"
+#include "tensor/tensor_floats.h"
 
 namespace twofold {
 
@@ -32,8 +32,7 @@ std::size_t first_bad(std::span<const float> values) {
 
 /// Converts elements [begin, begin + out.size()) and checks them.
 void load_block(const TensorView& tensor, std::size_t begin, std::span<float> out) {
-  const std::size_t width = dtype_bytes(tensor.dtype);
-  to_float(tensor.dtype, tensor.bytes.subspan(begin * width, out.size() * width), out);
+  read_floats(tensor, begin, out);
   const std::size_t bad = first_bad(out);
   if (bad == out.size()) return;
   const std::size_t cols = static_cast<std::size_t>(tensor.shape.empty() ? 1 : tensor.shape.back());
@@ -42,8 +41,9 @@ void load_block(const TensorView& tensor, std::size_t begin, std::span<float> ou
 }
 
 void require_float(const TensorView& tensor) {
-  if (!is_float_weight(tensor.dtype)) {
-    fail("{}: {}: expected F32, F16 or BF16, found {}", tensor.file, tensor.name, dtype_name(tensor.dtype));
+  if (!is_weight(tensor)) {
+    fail("{}: {}: expected F32, F16, BF16 or GGML blocks, found {}", tensor.file, tensor.name,
+         dtype_name(tensor.dtype));
   }
 }
 

@@ -4,6 +4,7 @@
 #include "base/interrupt.h"
 #include "compress/stage_one.h"
 #include "format/container.h"
+#include "model/gguf_model.h"
 #include "model/model_spec.h"
 
 namespace twofold {
@@ -30,7 +31,8 @@ void visit_container(const std::filesystem::path& directory, const Visitor& visi
 
 void visit_original(const std::filesystem::path& directory, const Visitor& visit) {
   ModelSpec spec = load_model_spec(directory);
-  const Checkpoint checkpoint(directory);
+  const std::unique_ptr<Checkpoint> opened = open_checkpoint(directory);
+  const Checkpoint& checkpoint = *opened;
   resolve_names(spec, [&](const std::string& name) { return checkpoint.contains(name); });
   ThreadPool pool;
   for (const LayerSpec& layer : spec.layers) {

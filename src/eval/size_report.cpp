@@ -7,6 +7,8 @@
 #include "base/interrupt.h"
 #include "codec/entropy.h"
 #include "format/container.h"
+#include "model/gguf_model.h"
+#include "tensor/tensor_floats.h"
 
 namespace twofold {
 
@@ -35,10 +37,25 @@ TensorSize measure_coded(const CodedTensor& tensor) {
   return size;
 }
 
+/// Of blocks, whose zeros cannot be seen in the bytes.
+double share_of_zero_floats(const TensorView& tensor) {
+  constexpr std::uint64_t kPart = 1 << 16;  // a multiple of every block
+  const auto n = static_cast<std::uint64_t>(tensor.elements());
+  std::vector<float> values;
+  std::uint64_t zeros = 0;
+  for (std::uint64_t begin = 0; begin < n; begin += kPart) {
+    values.resize(std::min(kPart, n - begin));
+    read_floats(tensor, begin, values);
+    zeros += static_cast<std::uint64_t>(std::count(values.begin(), values.end(), 0.0F));
+  }
+  return static_cast<double>(zeros) / static_cast<double>(n);
+}
+
 double share_of_zeros(const TensorView& tensor) {
   const std::size_t width = dtype_bytes(tensor.dtype);
   const std::size_t n = static_cast<std::size_t>(tensor.elements());
   if (n == 0) return 0;
+  if (dtype_block(tensor.dtype) > 1) return share_of_zero_floats(tensor);
   // -0.0 has its sign bit set and counts as zero too.
   const std::uint8_t sign = is_float_weight(tensor.dtype) || tensor.dtype == DType::kF64 ? 0x7f : 0xff;
   std::size_t zeros = 0;
@@ -74,7 +91,8 @@ SizeReport measure_sizes(const std::filesystem::path& directory) {
     for (const auto& [name, tensor] : container.checkpoint().tensors())
       report.stored_bytes += tensor.bytes.size();
   } else {
-    const Checkpoint checkpoint(directory);
+    const std::unique_ptr<Checkpoint> opened = open_checkpoint(directory);
+    const Checkpoint& checkpoint = *opened;
     for (const auto& [name, tensor] : checkpoint.tensors()) {
       report.tensors.push_back(measure_plain(tensor));
       report.stored_bytes += tensor.bytes.size();

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "model/config_reader.h"
+#include "model/gguf_model.h"
 #include "model/registry.h"
 
 namespace twofold {
@@ -146,6 +147,7 @@ bool is_buffer(std::string_view name) {
 
 ModelSpec load_model_spec(const std::filesystem::path& directory) {
   std::error_code error;
+  if (is_gguf_model(directory)) return parse_model_spec(gguf_config(GgufFile(directory)), directory.string());
   if (!std::filesystem::is_directory(directory, error))
     fail("{}: no such model directory", directory.string());
   const auto path = directory / "config.json";

@@ -5,6 +5,7 @@
 #include "kernels/ops.h"
 #include "kernels/sgemm.h"
 #include "runtime/linear.h"
+#include "tensor/tensor_floats.h"
 
 namespace twofold {
 
@@ -17,8 +18,13 @@ constexpr std::int64_t kUnitWeights = std::int64_t{1} << 18;
 /// `buffer`.
 const float* float_rows(const TensorView& weight, std::int64_t cols, std::int64_t begin, std::int64_t count,
                         AlignedVector<float>& buffer) {
-  const std::size_t width = dtype_bytes(weight.dtype);
   const std::size_t n = static_cast<std::size_t>(count * cols);
+  if (!stored_plainly(weight)) {
+    float* out = scratch(buffer, n);
+    read_floats(weight, static_cast<std::uint64_t>(begin * cols), {out, n});
+    return out;
+  }
+  const std::size_t width = dtype_bytes(weight.dtype);
   const auto bytes = weight.bytes.subspan(static_cast<std::size_t>(begin * cols) * width, n * width);
   const auto address = reinterpret_cast<std::uintptr_t>(bytes.data());
   if (weight.dtype == DType::kF32 && address % alignof(float) == 0) {

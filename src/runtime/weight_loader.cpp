@@ -3,12 +3,14 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "model/gguf_model.h"
+#include "tensor/tensor_floats.h"
 
 namespace twofold {
 
 WeightLoader::WeightLoader(const std::filesystem::path& directory) {
   if (!Container::is_container(directory)) {
-    checkpoint_ = std::make_unique<Checkpoint>(directory);
+    checkpoint_ = open_checkpoint(directory);
     return;
   }
   container_ = std::make_unique<Container>(directory);
@@ -40,8 +42,9 @@ const CodedTensor* WeightLoader::find_coded(const std::string& name, std::int64_
 const TensorView& WeightLoader::float_weight(const std::string& name,
                                              const std::vector<std::int64_t>& shape) const {
   const TensorView& tensor = checkpoint().at(name, shape);
-  if (!is_float_weight(tensor.dtype)) {
-    fail("{}: {}: expected F32, F16 or BF16, found {}", tensor.file, name, dtype_name(tensor.dtype));
+  if (!is_weight(tensor)) {
+    fail("{}: {}: expected F32, F16, BF16 or GGML blocks, found {}", tensor.file, name,
+         dtype_name(tensor.dtype));
   }
   return tensor;
 }
@@ -49,7 +52,7 @@ const TensorView& WeightLoader::float_weight(const std::string& name,
 std::vector<float> WeightLoader::vector(const std::string& name, std::int64_t size) const {
   const TensorView& tensor = float_weight(name, {size});
   std::vector<float> values(static_cast<std::size_t>(size));
-  to_float(tensor.dtype, tensor.bytes, values);
+  read_floats(tensor, 0, values);
   return values;
 }
 

@@ -219,7 +219,7 @@ class PendingLevels {
 #pragma GCC unroll 2
     for (int i = 0; i < kCount; ++i) codes = add_level(codes, i, g);
     if constexpr (kCount == 2) {
-      for (int i = 2; i < count_; ++i) codes = add_level(codes, i, g);
+      for (int i = 2; i < count_ && i < kPlaneMaxLevels; ++i) codes = add_level(codes, i, g);
     }
     return codes;
   }

@@ -62,7 +62,9 @@ void add_synth_command(CLI::App& app) {
   CLI::App* command = app.add_subcommand(
       "synth", "Write a model of a real one's shape with random weights, to measure speed and memory");
   command->add_option("DST", options.destination, "Directory to create; must not exist")->required();
-  command->add_option("--like", options.like, "A model directory, a config.json, or one of " + published_names())->required();
+  command
+      ->add_option("--like", options.like, "A model directory, a config.json, or one of " + published_names())
+      ->required();
   command->add_option("--layers", options.layers, "Layers instead of the model's own number");
   command->add_option("--dtype", flags->dtype, "int8: a Twofold directory; bf16: an original")
       ->capture_default_str()

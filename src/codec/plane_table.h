@@ -115,8 +115,8 @@ struct PlaneCursor {
   const std::uint8_t* corrections = nullptr;
   std::uint64_t corrections_left = 0;
 
-  /// What lies behind the chunk, mostly the next one, to be fetched into L2 while this one is decoded: so many
-  /// bytes for each group. Several slow streams at once are more than hardware prefetchers follow.
+  /// What lies behind the chunk, mostly the next one, to be fetched into L2 while this one is decoded: so
+  /// many bytes for each group. Several slow streams at once are more than hardware prefetchers follow.
   const std::uint8_t* ahead = nullptr;
   std::size_t ahead_per_group = 0;
 

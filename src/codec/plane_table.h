@@ -7,6 +7,7 @@
 #include <span>
 #include <vector>
 
+#include "base/cpu.h"
 #include "codec/column_classes.h"
 
 namespace twofold {
@@ -132,8 +133,8 @@ PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::u
 void check_plane_end(const PlaneTable& table, const PlaneCursor& cursor);
 
 /// Appends one chunk of `rows` rows; `weights` in the order of the classes. A table of one class takes rows
-/// of any length.
+/// of any length. Every instruction set writes the same bytes.
 void write_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::span<const std::int8_t> weights,
-                       std::vector<std::uint8_t>& out);
+                       std::vector<std::uint8_t>& out, Isa isa = active_isa());
 
 }  // namespace twofold

@@ -113,5 +113,78 @@ TEST(PlaneDot, LargestProductsDoNotSaturate) {
   }
 }
 
+/// One packed class of 16 values, and what lies outside as corrections.
+PlaneTable corrected_table(std::size_t groups, std::size_t format) {
+  PlaneTable table;
+  table.columns = one_class(static_cast<std::int64_t>(groups * kGroupColumns));
+  table.classes.resize(1);
+  table.classes[0].low_bits = 4;
+  table.correction_format = format;
+  return table;
+}
+
+struct CorrectedDots {
+  PlaneTable table;
+  std::size_t rows;
+  std::vector<std::int8_t> weights, x;
+  std::vector<std::uint8_t> coded;
+
+  /// A weight is outside the window with probability `share`.
+  CorrectedDots(std::size_t groups, std::size_t format, std::size_t row_count, double share, Random& random)
+      : table(corrected_table(groups, format)), rows(row_count) {
+    const std::size_t width = groups * kGroupColumns;
+    weights.resize(rows * width);
+    for (std::int8_t& w : weights) {
+      const bool outside = random.uniform() < share;
+      w = static_cast<std::int8_t>(outside ? static_cast<int>(random.next() % 255) - 127
+                                           : static_cast<int>(random.next() % 16));
+    }
+    x.resize(width);
+    for (std::int8_t& a : x) a = static_cast<std::int8_t>(static_cast<int>(random.next() % 255) - 127);
+    write_plane_chunk(table, rows, weights, coded);
+  }
+
+  /// The products, and behind them how many corrections were left.
+  std::vector<std::int64_t> run(PlaneDot dot) const {
+    PlaneCursor cursor = open_plane_chunk(table, rows, table.row_groups(), coded);
+    std::vector<std::int32_t> sums(rows);
+    dot(table, cursor, rows, x.data(), sums.data());
+    std::vector<std::int64_t> result(sums.begin(), sums.end());
+    result.push_back(static_cast<std::int64_t>(cursor.corrections_left));
+    return result;
+  }
+};
+
+TEST(PlaneDot, CorrectionsOfEveryFormatAndDensity) {
+  Random random(3);
+  for (std::size_t format = 0; format < kCorrectionFormats.size(); ++format) {
+    for (const std::size_t groups : {1, 2, 33, 800}) {  // 800: more columns than have 16 bits to spare
+      for (const double share : {0.0, 0.002, 0.05, 0.9}) {
+        const CorrectedDots dots(groups, format, groups == 800 ? 2 : 9, share, random);
+        std::vector<std::int64_t> expected(dots.rows + 1, 0);
+        for (std::size_t i = 0; i < dots.weights.size(); ++i) {
+          expected[i / dots.x.size()] += dots.weights[i] * dots.x[i % dots.x.size()];
+        }
+        for (const NamedDot& dot : all_dots())
+          EXPECT_EQ(dots.run(dot.function), expected) << dot.name << ", format " << format << ", " << share;
+      }
+    }
+  }
+}
+
+TEST(PlaneDot, BrokenCorrectionsAreTakenAlike) {
+  Random random(4);
+  for (int trial = 0; trial < 200; ++trial) {
+    CorrectedDots dots(1 + random.next() % 4, random.next() % kCorrectionFormats.size(), 5, 0.1, random);
+    const PlaneCursor cursor = open_plane_chunk(dots.table, dots.rows, dots.table.row_groups(), dots.coded);
+    const auto list = static_cast<std::size_t>(cursor.corrections - dots.coded.data());
+    for (std::size_t i = list; cursor.corrections + (i - list) < cursor.plane; ++i) {
+      if (random.next() % 8 == 0) dots.coded[i] = static_cast<std::uint8_t>(random.next());
+    }
+    const std::vector<std::int64_t> expected = dots.run(plane_dot(Isa::kScalar));
+    for (const NamedDot& dot : all_dots()) EXPECT_EQ(dots.run(dot.function), expected) << dot.name;
+  }
+}
+
 }  // namespace
 }  // namespace twofold

@@ -49,6 +49,7 @@ lint: deps-build deps-test deps-clang ## Check format, layering and clang-tidy
 	@scripts/check-format.sh
 	@scripts/check-layers.sh
 	@$(call configure,sanitize,ON)
+	@cmake --build build/sanitize --target CMakeFiles/twofold.dir/cmake_pch.hxx.pch
 	@scripts/check-tidy.sh build/sanitize $(JOBS)
 
 sanitize: deps-build deps-test deps-clang ## Run all tests under AddressSanitizer and UndefinedBehaviorSanitizer

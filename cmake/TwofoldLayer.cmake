@@ -68,7 +68,8 @@ function(twofold_program)
   endif()
   add_executable(twofold ${sources})
   target_link_libraries(twofold PRIVATE twofold_eval CLI11::CLI11)
-  # Seconds to parse, and in every command.
-  target_precompile_headers(twofold PRIVATE <CLI/CLI.hpp>)
+  # Seconds to parse, and in every command; nothing here is in a hurry when it runs.
+  target_precompile_headers(twofold PRIVATE <CLI/CLI.hpp> <nlohmann/json.hpp>)
+  target_compile_options(twofold PRIVATE $<$<CONFIG:Release>:-O1>)
   install(TARGETS twofold)
 endfunction()

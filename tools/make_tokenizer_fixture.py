@@ -2,7 +2,8 @@
 """Writes tests/text/data/*.json: texts with the ids that the reference implementation gives them.
 
 demo_tokenizer.json holds texts for demo/books-llama-8m/tokenizer.json, small_tokenizers.json whole small
-tokenizers, one per feature, with texts for each.
+tokenizers of SentencePiece's style, one per feature, with texts for each, kind_tokenizers.json the same for the
+other kinds of stages and models.
 
     pip install -r tools/requirements-tokenizers.txt
     python3 tools/make_tokenizer_fixture.py
@@ -261,10 +262,157 @@ def small_sets():
     yield spanning()
 
 
+CONTRACTIONS = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+LLAMA3 = CONTRACTIONS + (r"|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+                         r"|\s+(?!\S)|\s+")
+TEKKEN = (r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+"
+          r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
+          r"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+")
+KIND_TEXTS = [
+    "", " ", "   ", "\n", "\r\n \n", "a  b", "The cat's 1234 hats, I'LL see!\n", "  x\u3000y\u00a0z\u180ew\u0085v",
+    "abc123def45", "(a-b) $5+3=8 `q` ~x", "caf\u00e9 cafe\u0301 \ufb01n \u2460 \u212b", "\u0130stanbul STRASSE \u03a3\u03a3",
+    "\u65e5\u672c\u8a9e \ud55c\uad6d\uc5b4", "\U0001F469\u200d\U0001F467 \U0001F3F3\ufe0f", "a\0b\x01\x7f\x9f", "'\u017f it\u2019s ca't",
+    "\ufdfa \uff21\uff22 \u00bd\u00b2 \u0969", "x\u0316\u0301\u0323y a\u0308\u0323", "<s>the</s> [T]a", "\u2581the \u2581",
+    "HTTPServer getURL", "\u200b\ufeff\u2028", "1", "12", "123456789", "...", "--a--", "aaa bbb", "\ufffd",
+]
+
+
+def byte_level_model():
+    """Learnt on a little text, with all 256 bytes."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+    trainer = trainers.BpeTrainer(vocab_size=330, show_progress=False,
+                                  initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet())
+    tokenizer.train_from_iterator(["the cat's hats, see the cat the there caf\u00e9 \u65e5\u672c 123 12\n\n"] * 9, trainer)
+    return json.loads(tokenizer.to_str())["model"]
+
+
+def unigram_vocab(pieces):
+    return [["<unk>", 0.0], ["<s>", 0.0], ["</s>", 0.0]] + [[p, -2.0 - i / 8] for i, p in enumerate(pieces)]
+
+
+UNIGRAM = [SPACE, "a", "b", "the", SPACE + "the", "t", "h", "e", SPACE + "a", "c", "at", "cat", "s", "'", "ca", "1", "12",
+           "3", "ab", "abc", "\u00e9", "fi", ".", "..", "x", "y"]
+
+
+def kind(name, model, texts=KIND_TEXTS, decode=(), extra=(), **parts):
+    made = {"version": "1.0", "truncation": None, "padding": None, "added_tokens": [], "normalizer": None,
+            "pre_tokenizer": None, "post_processor": None, "decoder": None, "model": model}
+    vocab = model["vocab"] if isinstance(model["vocab"], dict) else {p: i for i, (p, _) in enumerate(model["vocab"])}
+    for token in extra:
+        outside = sum(t["content"] not in vocab for t in made["added_tokens"])
+        token["id"] = vocab.get(token["content"], len(vocab) + outside)
+        made["added_tokens"].append(token)
+    made.update(parts)
+    tokenizer = Tokenizer.from_str(json.dumps(made))
+    return {"name": name, "tokenizer": made, "cases": cases(tokenizer, [t.encode() for t in texts]),
+            "decode": [[ids, tokenizer.decode(ids, skip_special_tokens=True)] for ids in decode]}
+
+
+def split(pattern, behavior="Isolated", invert=False, regex=True):
+    return {"type": "Split", "pattern": {"Regex" if regex else "String": pattern}, "behavior": behavior, "invert": invert}
+
+
+def sequence(*steps):
+    return {"type": "Sequence", "pretokenizers": list(steps)}
+
+
+def charsmap(rules):
+    """The rules as SentencePiece compiles them: learnt from a model that it trains with them."""
+    import io
+    import tempfile
+
+    import sentencepiece
+    with tempfile.NamedTemporaryFile("w", suffix=".tsv") as file:
+        for source, target in rules:
+            hexes = [" ".join(f"{ord(c):X}" for c in text) for text in (source, target)]
+            file.write("\t".join(hexes) + "\n")
+        file.flush()
+        model = io.BytesIO()
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(["a b c the cat"] * 20), model_writer=model, vocab_size=12, hard_vocab_limit=False,
+            normalization_rule_tsv=file.name, minloglevel=2)
+    from sentencepiece import sentencepiece_model_pb2
+    proto = sentencepiece_model_pb2.ModelProto.FromString(model.getvalue())
+    return proto.normalizer_spec.precompiled_charsmap
+
+
+def kind_sets():
+    import base64
+    bpe = byte_level_model()
+    byte_level = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+    mapped = {**byte_level, "use_regex": False}
+    tokens = added("<s>", "</s>", special=True) + added("[T]", "   ")
+    lists = [[70, 71, 200], [195], [195, 169], []]
+    yield kind("GPT-2", bpe, pre_tokenizer=byte_level, decoder=byte_level, post_processor=byte_level, decode=lists, extra=tokens)
+    yield kind("GPT-2, prefix space", bpe, pre_tokenizer={**byte_level, "add_prefix_space": True}, decoder=byte_level,
+               extra=tokens)
+    llama3 = {"type": "Sequence", "processors": [byte_level, template([("<s>", [len(bpe["vocab"])])], [])]}
+    yield kind("Llama 3", {**bpe, "ignore_merges": True}, pre_tokenizer=sequence(split(LLAMA3), mapped), decoder=byte_level,
+               post_processor=llama3, extra=tokens)
+    # From here on the vocabulary tells little: pieces of the pre-tokenizer show in what does not merge.
+    words = {"type": "BPE", "vocab": {}, "merges": [], "unk_token": "?", "fuse_unk": True}
+    words["vocab"] = {p: i for i, p in enumerate(["?", "a", "b", "t", "h", "e", "th", "the", "1", "2", "12", "x", "'", "s"])}
+    words["merges"] = [["t", "h"], ["th", "e"], ["1", "2"]]
+    yield kind("tekken", words, pre_tokenizer=split(TEKKEN))
+    yield kind("NFC, Qwen", words, normalizer={"type": "NFC"}, pre_tokenizer=split(LLAMA3.replace("{1,3}", "")))
+    falcon = sequence({"type": "Punctuation", "behavior": "Contiguous"}, byte_level,
+                      {"type": "Digits", "individual_digits": False}, split("[0-9][0-9][0-9]"))
+    yield kind("Falcon", bpe, pre_tokenizer=falcon, decoder=byte_level)
+    yield kind("StarCoder", bpe, pre_tokenizer=sequence({"type": "Digits", "individual_digits": True}, byte_level),
+               decoder=byte_level)
+    for behavior in ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]:
+        for invert in [False, True]:
+            yield kind(f"Split {behavior} {invert}", words, pre_tokenizer=split("[ae]|\\d\\d", behavior, invert), texts=KIND_TEXTS[:12])
+        yield kind(f"Split String {behavior}", words, pre_tokenizer=split("a", behavior, regex=False),
+                   texts=["", "a", "aa", "baab", "a the a", "xax"])
+    for expression in [r"\p{N}{1,3}+", r"x$|^a", r"\w+", r"[\w]\W", r"\S+", r"[^\S\n]+", r"[a-z&&[^aeiou]]+", r"(?i:the)", r"\h+",
+                       r"[[a-c][0-9]]+", r"\u0061+|\x{62}", r"\p{Han}+|\p{^L}", r"\p{Letter}+", r"(?m:.)+", r"a{,2}b", r"a*",
+                       r"\s++$", r"[[:punct:]]", r"(?<=a) ", r"\p{Alnum}+"]:
+        yield kind(f"Regex {expression}", words, pre_tokenizer=split(expression), texts=KIND_TEXTS[:22])
+    for other in [{"type": "Whitespace"}, {"type": "WhitespaceSplit"}, {"type": "BertPreTokenizer"},
+                  {"type": "CharDelimiterSplit", "delimiter": "a"}, {"type": "Punctuation", "behavior": "Isolated"},
+                  {"type": "Digits", "individual_digits": False}, {"type": "Digits", "individual_digits": True}]:
+        yield kind(f"{other}", words, pre_tokenizer=other)
+    # Unknown characters apart, so that their number shows what the normalizer made.
+    apart = {**words, "fuse_unk": False}
+    for normalizer in [{"type": t} for t in ["NFC", "NFD", "NFKC", "NFKD", "Lowercase", "StripAccents", "Nmt", "ByteLevel"]] + [
+            {"type": "Strip", "strip_left": True, "strip_right": False}, {"type": "Strip", "strip_left": False, "strip_right": True},
+            {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": "x"},
+            {"type": "Replace", "pattern": {"Regex": "a*"}, "content": "s"}]:
+        yield kind(f"normalizer {normalizer}", apart, normalizer=normalizer)
+    rules = [("\u00e9", "e"), ("e\u0301", "e"), ("\ufb01", "fi"), ("\n", " "), ("\r", " "), ("\u3000", " "), ("\u0301", "x"),
+             ("\u2460", "1"), ("\0", ""), ("\u200b", ""), ("A", "a"), ("T", "t"), ("cafe", "cat"), ("\U0001F469", "b")][:8] + [
+             ("\u200b", ""), ("A", "a"), ("T", "t"), ("\U0001F469", "b"), ("\u65e5", "abc")]
+    spm = {"type": "Precompiled", "precompiled_charsmap": base64.b64encode(charsmap(rules)).decode()}
+    yield kind("normalizer Precompiled", apart, normalizer=spm)
+    meta = {"type": "Metaspace", "replacement": SPACE, "prepend_scheme": "always", "split": True}
+    unigram = {"type": "Unigram", "unk_id": 0, "vocab": unigram_vocab(UNIGRAM), "byte_fallback": False}
+    special = added("<s>", "</s>", "<unk>", special=True)
+    t5 = {"type": "Sequence", "normalizers": [spm, {"type": "Strip", "strip_left": False, "strip_right": True},
+                                              {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": SPACE}]}
+    yield kind("T5", unigram, normalizer=t5, pre_tokenizer=meta, decoder=meta, extra=special,
+               post_processor=template([], [("</s>", [2])]))
+    yield kind("XLM-R", unigram, pre_tokenizer=sequence({"type": "WhitespaceSplit"}, meta), decoder=meta, extra=special,
+               post_processor={"type": "RobertaProcessing", "sep": ["</s>", 2], "cls": ["<s>", 1], "trim_offsets": True,
+                               "add_prefix_space": True})
+    bytes_too = {**unigram, "byte_fallback": True, "vocab": unigram_vocab(UNIGRAM + byte_pieces(range(256)))}
+    yield kind("Unigram with byte fallback", bytes_too, normalizer=llama_normalizer(), decoder=llama_decoder(), extra=special)
+    marked = {"type": "BPE", "unk_token": "?", "end_of_word_suffix": "</w>", "continuing_subword_prefix": None,
+              "vocab": {p: i for i, p in enumerate(["?", "a", "b", "a</w>", "b</w>", "t", "h", "e</w>", "th", "the</w>", "ab</w>"])},
+              "merges": [["t", "h"], ["th", "e</w>"], ["a", "b</w>"]]}
+    yield kind("end_of_word_suffix", marked, pre_tokenizer={"type": "WhitespaceSplit"}, decoder={"type": "BPEDecoder", "suffix": "</w>"})
+    marked = {"type": "BPE", "unk_token": "?", "continuing_subword_prefix": "##", "end_of_word_suffix": None,
+              "vocab": {p: i for i, p in enumerate(["?", "a", "b", "##a", "##b", "t", "##h", "##e", "th", "the", "ab"])},
+              "merges": [["t", "##h"], ["th", "##e"], ["a", "##b"]]}
+    yield kind("continuing_subword_prefix", marked, pre_tokenizer={"type": "WhitespaceSplit"})
+
+
 def main():
     DATA.mkdir(parents=True, exist_ok=True)
     write("demo_tokenizer.json", [demo_set()])
     write("small_tokenizers.json", list(small_sets()))
+    write("kind_tokenizers.json", list(kind_sets()))
     for path in sorted(DATA.glob("*_tokenizer*.json")):
         print(path, path.stat().st_size, "bytes")
 

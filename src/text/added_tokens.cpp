@@ -27,6 +27,12 @@ AddedToken parse_added_token(const Json& json, const std::string& where) {
   return token;
 }
 
+void check_length(std::string_view content, std::string_view when, const std::string& path) {
+  if (content.empty() || content.size() > kMaxContentBytes) {
+    fail("{}: \"content\": expected 1 to {} bytes{}, found {}", path, kMaxContentBytes, when, content.size());
+  }
+}
+
 bool is_word_before(std::string_view text, std::size_t at) {
   if (at == 0) return false;
   std::size_t previous = previous_code_point(text, at);
@@ -62,19 +68,16 @@ std::size_t skip_space_behind(std::string_view text, std::size_t at) {
 AddedTokens::AddedTokens(const Json& array, const Vocab& vocab, const Normalizer* normalizer,
                          const std::string& where) {
   std::set<std::string> contents;
-  std::set<std::string> patterns[2];
   std::int64_t next_id = vocab.count();
   for (const Json& item : array) {
     const std::string path = fmt::format("{}[{}]", where, tokens_.size());
     AddedToken token = parse_added_token(item, path);
-    if (token.content.empty() || token.content.size() > kMaxContentBytes) {
-      fail("{}: \"content\": expected 1 to {} bytes, found {}", path, kMaxContentBytes, token.content.size());
-    }
+    check_length(token.content, "", path);
     if (!contents.insert(token.content).second) {
       fail("{}: \"content\": {} is there twice", path, quote(token.content));
     }
     const auto id = vocab.find(token.content);
-    const std::int64_t expected = id ? *id : next_id++;
+    const std::int64_t expected = id ? *id : next_id;
     if (token.id != expected) {
       fail("{}: \"id\": expected {} for {} ({}), found {}", path, expected, quote(token.content),
            id ? "its id in the vocabulary" : "tokens outside of the vocabulary are numbered from its size",
@@ -83,17 +86,38 @@ AddedTokens::AddedTokens(const Json& array, const Vocab& vocab, const Normalizer
     if (!id && vocab.piece(token.id) != nullptr) {
       fail("{}: \"id\": {} is already the id of {}", path, token.id, quote(*vocab.piece(token.id)));
     }
+    next_id = std::max(next_id, expected + 1);
+    add(std::move(token), normalizer, path);
+  }
+  index();
+}
+
+AddedTokens::AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer,
+                         const std::string& where) {
+  std::set<std::string> contents;
+  for (AddedToken& token : tokens) {
+    if (contents.insert(token.content).second) {
+      const std::string path = fmt::format("{}: token {}", where, token.id);
+      add(std::move(token), normalizer, path);
+    }
+  }
+  index();
+}
+
+void AddedTokens::add(AddedToken token, const Normalizer* normalizer, const std::string& path) {
+  check_length(token.content, "", path);
+  if (token.pattern.empty()) {
     token.pattern = token.content;
     if (token.normalized && normalizer != nullptr) normalizer->normalize(token.pattern);
-    if (token.pattern.empty() || token.pattern.size() > kMaxContentBytes) {
-      fail("{}: \"content\": expected 1 to {} bytes when normalized, found {}", path, kMaxContentBytes,
-           token.pattern.size());
-    }
-    if (!patterns[token.normalized ? 1 : 0].insert(token.pattern).second) {
-      fail("{}: \"content\": another added token is {} too when normalized", path, quote(token.pattern));
-    }
-    tokens_.push_back(std::move(token));
   }
+  check_length(token.pattern, " when normalized", path);
+  if (!patterns_[token.normalized ? 1 : 0].insert(token.pattern).second) {
+    fail("{}: \"content\": another added token is {} too when normalized", path, quote(token.pattern));
+  }
+  tokens_.push_back(std::move(token));
+}
+
+void AddedTokens::index() {
   for (const bool normalized : {false, true}) {
     Pass& pass = normalized ? normalized_ : raw_;
     std::vector<std::string> texts;

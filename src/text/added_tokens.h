@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,8 +37,13 @@ struct TextSegment {
 class AddedTokens {
  public:
   /// `normalizer` may be null. `where` names the array in errors. Throws Error where an id is not the one the
-  /// reference would give: that of the vocabulary for a piece there, otherwise numbered on from its count.
+  /// reference would give: that of the vocabulary for a piece there, otherwise numbered on from its count or
+  /// the ids before.
   AddedTokens(const Json& array, const Vocab& vocab, const Normalizer* normalizer, const std::string& where);
+
+  /// From tokens with id, content and flags; where `pattern` is empty it is made as above. Of tokens with the
+  /// same content the first is taken.
+  AddedTokens(std::vector<AddedToken> tokens, const Normalizer* normalizer, const std::string& where);
 
   const std::vector<AddedToken>& tokens() const { return tokens_; }
 
@@ -46,6 +52,9 @@ class AddedTokens {
   void split(std::string_view text, bool normalized, std::vector<TextSegment>& segments) const;
 
  private:
+  void add(AddedToken token, const Normalizer* normalizer, const std::string& path);
+  void index();
+
   /// The tokens of one of the two passes.
   struct Pass {
     std::vector<std::size_t> tokens;  // index of the token of each pattern
@@ -53,6 +62,7 @@ class AddedTokens {
   };
 
   std::vector<AddedToken> tokens_;
+  std::set<std::string> patterns_[2];  // by `normalized`
   Pass raw_;
   Pass normalized_;
 };

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <functional>
 #include <nlohmann/json.hpp>
-#include <optional>
 
 #include "base/error.h"
 #include "text/component.h"
+#include "text/unicode.h"
 
 namespace twofold {
 
@@ -28,56 +28,96 @@ TokenId id_of(std::uint64_t merge) {
   return static_cast<TokenId>(merge & 0xffffffffU);
 }
 
-using Sides = std::pair<std::string, std::string>;
-
-/// The two pieces of a merge, neither empty.
-std::optional<Sides> merge_sides(const Json& merge, bool pairs) {
-  Sides sides;
-  if (pairs) {
-    if (!merge.is_array() || merge.size() != 2 || !merge[0].is_string() || !merge[1].is_string()) {
-      return std::nullopt;
-    }
-    sides = {merge[0].get<std::string>(), merge[1].get<std::string>()};
-  } else {
-    if (!merge.is_string()) return std::nullopt;
-    const auto& text = merge.get_ref<const std::string&>();
-    const std::size_t space = text.find(' ');
-    if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) return std::nullopt;
-    sides = {text.substr(0, space), text.substr(space + 1)};
-  }
-  if (sides.first.empty() || sides.second.empty()) return std::nullopt;
-  return sides;
+/// Keeps the last of each pair.
+void drop_repeats(std::vector<BpeMerge>& merges) {
+  const auto key = [](const BpeMerge& merge) { return pair_key(merge.left, merge.right); };
+  std::ranges::stable_sort(merges, {}, key);
+  const auto same_pair = [&](const BpeMerge& a, const BpeMerge& b) { return key(a) == key(b); };
+  const auto kept = std::unique(merges.rbegin(), merges.rend(), same_pair);
+  merges.erase(merges.begin(), kept.base());
 }
 
 }  // namespace
 
-std::vector<BpeMerge> parse_bpe_merges(const Json& model, const Vocab& vocab, const std::string& where) {
+void BpeMergeList::add(std::string_view left, std::string_view right,
+                       const std::function<std::string()>& where) {
+  const auto find = [&](std::string_view piece) {
+    if (const auto id = vocab_.find(piece)) return *id;
+    fail("{}: piece {} is not in the vocabulary", where(), quote(piece));
+  };
+  const auto left_id = find(left);
+  const auto right_id = find(right);
+  if (right.size() <= prefix_bytes_) {
+    fail("{}: piece {}: expected more than the prefix of {} bytes", where(), quote(right), prefix_bytes_);
+  }
+  std::string merged(left);
+  merged += right.substr(prefix_bytes_);
+  merges_.push_back({left_id, right_id, find(merged), static_cast<std::uint32_t>(merges_.size())});
+}
+
+bool BpeMergeList::add(std::string_view line, const std::function<std::string()>& where) {
+  const std::size_t space = line.find(' ');
+  if (space == 0 || space == std::string_view::npos || space + 1 == line.size()) return false;
+  if (line.find(' ', space + 1) != std::string_view::npos) return false;
+  add(line.substr(0, space), line.substr(space + 1), where);
+  return true;
+}
+
+std::vector<BpeMerge> BpeMergeList::take() {
+  drop_repeats(merges_);
+  return std::move(merges_);
+}
+
+std::vector<BpeMerge> parse_bpe_merges(const Json& model, const Vocab& vocab, std::size_t prefix_bytes,
+                                       const std::string& where) {
   const Json& list = json_array(model, "merges", where);
   const bool pairs = !list.empty() && list[0].is_array();
-  std::vector<BpeMerge> merges;
-  merges.reserve(list.size());
+  BpeMergeList merges(vocab, prefix_bytes);
   for (std::size_t i = 0; i < list.size(); ++i) {
-    // Strings come from merges.txt files, whose first line tells a version.
-    if (list[i].is_string() && list[i].get_ref<const std::string&>().starts_with("#version")) continue;
-    const auto sides = merge_sides(list[i], pairs);
-    if (!sides) {
-      fail("{}: expected {}, found {}", join_path(where, "merges", i),
-           pairs ? "a pair of strings, as before" : "a string of two pieces with one space between",
-           quote(list[i].dump(-1, ' ', true)));
+    const Json& item = list[i];
+    const auto path = [&] { return join_path(where, "merges", i); };
+    bool good = false;
+    if (pairs) {
+      good = item.is_array() && item.size() == 2 && item[0].is_string() && item[1].is_string() &&
+             item[0] != "" && item[1] != "";
+      if (good)
+        merges.add(item[0].get_ref<const std::string&>(), item[1].get_ref<const std::string&>(), path);
+    } else if (item.is_string()) {
+      const auto& line = item.get_ref<const std::string&>();
+      // Strings come from merges.txt files, whose first line tells a version.
+      good = line.starts_with("#version") || merges.add(line, path);
     }
-    const auto find = [&](const std::string& piece) {
-      if (const auto id = vocab.find(piece)) return *id;
-      fail("{}: piece {} is not in the vocabulary", join_path(where, "merges", i), quote(piece));
-    };
-    const auto& [left, right] = *sides;
-    merges.push_back(
-        {find(left), find(right), find(left + right), static_cast<std::uint32_t>(merges.size())});
+    if (!good) {
+      fail("{}: expected {}, found {}", path(),
+           pairs ? "a pair of strings, as before" : "a string of two pieces with one space between",
+           quote(item.dump(-1, ' ', true)));
+    }
   }
-  const auto key = [](const BpeMerge& merge) { return pair_key(merge.left, merge.right); };
-  std::ranges::stable_sort(merges, {}, key);
-  const auto same_pair = [&](const BpeMerge& a, const BpeMerge& b) { return key(a) == key(b); };
-  const auto kept = std::unique(merges.rbegin(), merges.rend(), same_pair);  // the last of each pair
-  merges.erase(merges.begin(), kept.base());
+  return merges.take();
+}
+
+std::vector<BpeMerge> merges_of_pieces(const Vocab& vocab,
+                                       const std::vector<std::optional<std::uint32_t>>& ranks) {
+  // A piece that stands in the vocabulary twice has the id it is found by.
+  const auto ranked = [&](std::string_view text) -> std::optional<TokenId> {
+    const auto id = vocab.find(text);
+    return id && ranks[static_cast<std::size_t>(*id)] ? id : std::nullopt;
+  };
+  std::vector<BpeMerge> merges;
+  for (TokenId id = 0; id < vocab.end(); ++id) {
+    const std::string* piece = vocab.piece(id);
+    if (piece == nullptr || ranked(*piece) != id) continue;
+    const std::string_view text = *piece;
+    for (std::size_t at = 0; at < text.size();) {
+      next_code_point(text, at);
+      if (at == text.size()) break;
+      const auto left = ranked(text.substr(0, at));
+      if (!left) continue;
+      if (const auto right = ranked(text.substr(at))) {
+        merges.push_back({*left, *right, id, *ranks[static_cast<std::size_t>(id)]});
+      }
+    }
+  }
   return merges;
 }
 

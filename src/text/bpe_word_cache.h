@@ -22,16 +22,30 @@ class BpeWordCache {
   /// Longer words are rare and come once.
   static bool takes(std::string_view word) { return word.size() <= 48; }
 
+  /// Appends the ids of `word`: from the output, or by `append`, which must append them to `ids`.
+  template <typename Append>
+  void encode(std::string_view word, std::vector<TokenId>& ids, Append append) {
+    Slot& slot = slots_[xxh3(as_bytes(word)) & (slots_.size() - 1)];
+    const std::size_t begin = ids.size();
+    if (slot.word == word) {
+      ids.resize(begin + slot.count);
+      std::copy_n(ids.begin() + static_cast<std::ptrdiff_t>(slot.begin), slot.count,
+                  ids.begin() + static_cast<std::ptrdiff_t>(begin));
+    } else {
+      append();
+      slot.count = static_cast<std::uint32_t>(ids.size() - begin);
+    }
+    slot.word = word;  // after a hit too: the latest copies are the ones that the processor has at hand
+    slot.begin = begin;
+  }
+
+ private:
   struct Slot {
     std::string_view word;    // the one whose ids these are; empty at first
     std::size_t begin = 0;    // index of the first id in the output
     std::uint32_t count = 0;  // ids
   };
 
-  /// The place where a word is or may be put.
-  Slot& slot(std::string_view word) { return slots_[xxh3(as_bytes(word)) & (slots_.size() - 1)]; }
-
- private:
   std::vector<Slot> slots_;
 };
 

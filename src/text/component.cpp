@@ -37,16 +37,4 @@ std::string json_character(const Json& object, std::string_view key, std::string
   return text;
 }
 
-std::string json_string_pattern(const Json& object, std::string_view key, std::string_view where) {
-  const Json& pattern = json_object(object, key, where);
-  const std::string path = join_path(where, key);
-  if (pattern.size() != 1 || !pattern.contains("String")) {
-    const std::string found = pattern.empty() ? "{}" : quote(pattern.begin().key());
-    fail("{}: unknown kind of pattern {}; known kinds: String", path, found);
-  }
-  std::string text = json_string(pattern, "String", path);
-  if (text.empty()) fail("{}: \"String\": expected a text to look for, found an empty string", path);
-  return text;
-}
-
 }  // namespace twofold

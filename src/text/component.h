@@ -23,9 +23,6 @@ std::string join_path(std::string_view where, std::string_view key, std::size_t 
 /// A required string that holds exactly one character. Its UTF-8.
 std::string json_character(const Json& object, std::string_view key, std::string_view where);
 
-/// The string of a {"String": "..."} pattern: not empty. Patterns of other kinds (Regex) are an Error.
-std::string json_string_pattern(const Json& object, std::string_view key, std::string_view where);
-
 /// One kind of a stage of the pipeline: the value of its "type" field and its parser.
 template <typename Stage>
 struct StageKind {

@@ -5,9 +5,10 @@ namespace twofold {
 namespace {
 
 constexpr StageKind<TextDecoder> kKinds[] = {
-    {"ByteFallback", parse_byte_fallback_decoder}, {"Fuse", parse_fuse_decoder},
-    {"Metaspace", parse_metaspace_decoder},        {"Replace", parse_replace_decoder},
-    {"Sequence", parse_sequence_decoder},          {"Strip", parse_strip_decoder},
+    {"BPEDecoder", parse_bpe_decoder},       {"ByteFallback", parse_byte_fallback_decoder},
+    {"ByteLevel", parse_byte_level_decoder}, {"Fuse", parse_fuse_decoder},
+    {"Metaspace", parse_metaspace_decoder},  {"Replace", parse_replace_decoder},
+    {"Sequence", parse_sequence_decoder},    {"Strip", parse_strip_decoder},
 };
 
 }  // namespace

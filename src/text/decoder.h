@@ -30,7 +30,9 @@ class TextDecoder {
 std::unique_ptr<TextDecoder> parse_decoder(const Json& json, const std::string& where);
 
 // One per file decoder_*.cpp.
+std::unique_ptr<TextDecoder> parse_bpe_decoder(const Json& json, const std::string& where);
 std::unique_ptr<TextDecoder> parse_byte_fallback_decoder(const Json& json, const std::string& where);
+std::unique_ptr<TextDecoder> parse_byte_level_decoder(const Json& json, const std::string& where);
 std::unique_ptr<TextDecoder> parse_fuse_decoder(const Json& json, const std::string& where);
 std::unique_ptr<TextDecoder> parse_metaspace_decoder(const Json& json, const std::string& where);
 std::unique_ptr<TextDecoder> parse_replace_decoder(const Json& json, const std::string& where);

@@ -6,6 +6,7 @@ namespace {
 
 constexpr StageKind<TokenizerModel> kKinds[] = {
     {"BPE", parse_bpe_model},
+    {"Unigram", parse_unigram_model},
 };
 
 }  // namespace

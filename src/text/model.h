@@ -34,5 +34,6 @@ std::unique_ptr<TokenizerModel> parse_model(const Json& json, const std::string&
 
 // One per file model_*.cpp.
 std::unique_ptr<TokenizerModel> parse_bpe_model(const Json& json, const std::string& where);
+std::unique_ptr<TokenizerModel> parse_unigram_model(const Json& json, const std::string& where);
 
 }  // namespace twofold

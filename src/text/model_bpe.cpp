@@ -1,12 +1,12 @@
+#include "text/model_bpe.h"
+
 #include <array>
 #include <nlohmann/json.hpp>
 #include <optional>
 
-#include "text/bpe_merges.h"
 #include "text/bpe_word_cache.h"
 #include "text/bpe_word_splitter.h"
 #include "text/byte_token.h"
-#include "text/model.h"
 #include "text/static_map.h"
 #include "text/unicode.h"
 
@@ -16,17 +16,10 @@ namespace {
 
 constexpr TokenId kNoId = -1;
 
-struct BpeOptions {
-  std::optional<TokenId> unknown;  // stands for characters that are not in the vocabulary
-  bool fuse_unknown = false;       // one token for a run of them
-  bool byte_fallback = false;      // but rather byte tokens, where all bytes of the character have one
-  bool ignore_merges = false;      // a whole piece that is in the vocabulary is that token
-};
-
 /// Byte-pair encoding over characters.
 class BpeModel : public TokenizerModel {
  public:
-  BpeModel(Vocab vocab, const std::vector<BpeMerge>& merges, const BpeOptions& options);
+  BpeModel(Vocab vocab, const std::vector<BpeMerge>& merges, BpeOptions options);
 
   void encode(std::string_view text, const std::vector<std::size_t>& ends,
               std::vector<TokenId>& ids) const override;
@@ -37,14 +30,19 @@ class BpeModel : public TokenizerModel {
     BpeMerger::Scratch merger;
   };
 
+  void encode_piece(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const;
+  void encode_long_piece(std::string_view piece, BpeWordCache& cache, Scratch& scratch,
+                         std::vector<TokenId>& ids) const;
   void encode_word(std::string_view word, Scratch& scratch, std::vector<TokenId>& ids) const;
   void append_symbols(std::string_view word, std::vector<TokenId>& symbols) const;
+  TokenId marked_character_id(std::string_view character, bool first, bool last) const;
   bool append_byte_tokens(std::string_view character, std::vector<TokenId>& symbols) const;
   TokenId character_id(char32_t character) const {
     if (character < ascii_ids_.size()) return ascii_ids_[character];
     const std::uint64_t* id = character_ids_.find(character);
     return id == nullptr ? kNoId : static_cast<TokenId>(*id);
   }
+  bool marks_characters() const { return !options_.prefix.empty() || !options_.suffix.empty(); }
   bool closed() const {
     return options_.byte_fallback && std::ranges::find(byte_ids_, kNoId) == byte_ids_.end();
   }
@@ -76,9 +74,9 @@ std::array<TokenId, kCount> ids_of(const Vocab& vocab, PieceOf piece_of) {
   return ids;
 }
 
-BpeModel::BpeModel(Vocab vocab, const std::vector<BpeMerge>& merges, const BpeOptions& options)
+BpeModel::BpeModel(Vocab vocab, const std::vector<BpeMerge>& merges, BpeOptions options)
     : TokenizerModel(std::move(vocab)),
-      options_(options),
+      options_(std::move(options)),
       ascii_ids_(
           ids_of<128>(this->vocab(), [](std::size_t i) { return std::string(1, static_cast<char>(i)); })),
       character_ids_(single_characters(this->vocab())),
@@ -90,36 +88,50 @@ BpeModel::BpeModel(Vocab vocab, const std::vector<BpeMerge>& merges, const BpeOp
 void BpeModel::encode(std::string_view text, const std::vector<std::size_t>& ends,
                       std::vector<TokenId>& ids) const {
   Scratch scratch;
-  BpeWordCache cache(text.size());
-  std::size_t at = 0;
+  BpeWordCache pieces(text.size());
+  // Where a whole piece may be a token whatever the merges say, the words within a longer one are apart.
+  std::optional<BpeWordCache> words;
+  std::size_t begin = 0;
   for (const std::size_t end : ends) {
-    const std::string_view piece = text.substr(0, end);
-    if (options_.ignore_merges) {
-      if (const auto id = vocab().find(piece.substr(at))) {
-        ids.push_back(*id);
-        at = end;
-      }
+    const std::string_view piece = text.substr(begin, end - begin);
+    begin = end;
+    if (BpeWordCache::takes(piece)) {
+      pieces.encode(piece, ids, [&] { encode_piece(piece, scratch, ids); });
+    } else if (!options_.ignore_merges) {
+      encode_long_piece(piece, pieces, scratch, ids);
+    } else if (const auto id = vocab().find(piece)) {
+      ids.push_back(*id);
+    } else {
+      if (!words) words.emplace(text.size());
+      encode_long_piece(piece, *words, scratch, ids);
     }
-    while (at < end) {
-      const std::size_t word_end = splitter_.word_end(piece, at);
-      const std::string_view word = piece.substr(at, word_end - at);
-      at = word_end;
-      const std::size_t begin = ids.size();
-      if (!BpeWordCache::takes(word)) {
-        encode_word(word, scratch, ids);
-        continue;
-      }
-      BpeWordCache::Slot& slot = cache.slot(word);
-      if (slot.word == word) {
-        ids.resize(begin + slot.count);
-        std::copy_n(ids.begin() + static_cast<std::ptrdiff_t>(slot.begin), slot.count,
-                    ids.begin() + static_cast<std::ptrdiff_t>(begin));
-      } else {
-        encode_word(word, scratch, ids);
-        slot.count = static_cast<std::uint32_t>(ids.size() - begin);
-      }
-      slot.word = word;  // after a hit too: the latest copies are the ones that the processor has at hand
-      slot.begin = begin;
+  }
+}
+
+void BpeModel::encode_piece(std::string_view piece, Scratch& scratch, std::vector<TokenId>& ids) const {
+  if (options_.ignore_merges) {
+    if (const auto id = vocab().find(piece)) {
+      ids.push_back(*id);
+      return;
+    }
+  }
+  encode_word(piece, scratch, ids);
+}
+
+void BpeModel::encode_long_piece(std::string_view piece, BpeWordCache& cache, Scratch& scratch,
+                                 std::vector<TokenId>& ids) const {
+  if (marks_characters()) {  // words do not begin and end as the piece does
+    encode_word(piece, scratch, ids);
+    return;
+  }
+  for (std::size_t at = 0; at < piece.size();) {
+    const std::size_t word_end = splitter_.word_end(piece, at);
+    const std::string_view word = piece.substr(at, word_end - at);
+    at = word_end;
+    if (BpeWordCache::takes(word)) {
+      cache.encode(word, ids, [&] { encode_word(word, scratch, ids); });
+    } else {
+      encode_word(word, scratch, ids);
     }
   }
 }
@@ -140,16 +152,25 @@ void BpeModel::append_symbols(std::string_view word, std::vector<TokenId>& symbo
   };
   for (std::size_t at = 0; at < word.size();) {
     const std::size_t begin = at;
-    const TokenId id = character_id(next_code_point(word, at));
+    TokenId id = character_id(next_code_point(word, at));
+    const std::string_view character = word.substr(begin, at - begin);
+    if (marks_characters()) id = marked_character_id(character, begin == 0, at == word.size());
     if (id != kNoId) {
       flush();
       symbols.push_back(id);
-    } else if (!append_byte_tokens(word.substr(begin, at - begin), symbols)) {
+    } else if (!append_byte_tokens(character, symbols)) {
       if (!options_.fuse_unknown) flush();
       unknowns = 1;
     }
   }
   flush();
+}
+
+TokenId BpeModel::marked_character_id(std::string_view character, bool first, bool last) const {
+  std::string text = first ? "" : options_.prefix;
+  text += character;
+  if (last) text += options_.suffix;
+  return vocab().find(text).value_or(kNoId);
 }
 
 bool BpeModel::append_byte_tokens(std::string_view character, std::vector<TokenId>& symbols) const {
@@ -168,9 +189,12 @@ bool BpeModel::append_byte_tokens(std::string_view character, std::vector<TokenI
 
 }  // namespace
 
+std::unique_ptr<TokenizerModel> make_bpe_model(Vocab vocab, const std::vector<BpeMerge>& merges,
+                                               BpeOptions options) {
+  return std::make_unique<BpeModel>(std::move(vocab), merges, std::move(options));
+}
+
 std::unique_ptr<TokenizerModel> parse_bpe_model(const Json& json, const std::string& where) {
-  require_unused(json, "continuing_subword_prefix", where);
-  require_unused(json, "end_of_word_suffix", where);
   if (json_double(json, "dropout", where, 0, 1, 0.0) != 0) {
     fail("{}: \"dropout\": random encoding is not supported, expected null or 0", where);
   }
@@ -178,14 +202,16 @@ std::unique_ptr<TokenizerModel> parse_bpe_model(const Json& json, const std::str
   options.fuse_unknown = json_bool(json, "fuse_unk", where, false);
   options.byte_fallback = json_bool(json, "byte_fallback", where, false);
   options.ignore_merges = json_bool(json, "ignore_merges", where, false);
+  options.prefix = json_string(json, "continuing_subword_prefix", where, "");
+  options.suffix = json_string(json, "end_of_word_suffix", where, "");
   Vocab vocab(json_object(json, "vocab", where), join_path(where, "vocab"));
   if (json.contains("unk_token") && !json["unk_token"].is_null()) {
     const std::string unknown = json_string(json, "unk_token", where);
     options.unknown = vocab.find(unknown);
     if (!options.unknown) fail("{}: \"unk_token\": {} is not in the vocabulary", where, quote(unknown));
   }
-  const std::vector<BpeMerge> merges = parse_bpe_merges(json, vocab, where);
-  return std::make_unique<BpeModel>(std::move(vocab), merges, options);
+  const std::vector<BpeMerge> merges = parse_bpe_merges(json, vocab, options.prefix.size(), where);
+  return make_bpe_model(std::move(vocab), merges, std::move(options));
 }
 
 }  // namespace twofold

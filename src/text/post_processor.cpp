@@ -10,6 +10,8 @@ namespace twofold {
 
 namespace {
 
+constexpr std::size_t kMaxPromptTokens = 4096;
+
 /// The ids that `special_tokens` gives for the name of a special token.
 std::vector<TokenId> special_token_ids(const Json& special_tokens, const std::string& name,
                                        const std::string& where) {
@@ -54,9 +56,53 @@ std::unique_ptr<PromptTemplate> parse_template(const Json& json, const std::stri
   return result;
 }
 
+/// Offsets alone, which nothing here uses.
+std::unique_ptr<PromptTemplate> parse_byte_level(const Json& /*json*/, const std::string& /*where*/) {
+  return std::make_unique<PromptTemplate>();
+}
+
+/// A token as the pair [content, id].
+TokenId pair_id(const Json& json, const char* key, const std::string& where) {
+  const Json& pair = json_array(json, key, where);
+  const bool good = pair.size() == 2 && pair[0].is_string() && pair[1].is_number_integer() && pair[1] >= 0 &&
+                    pair[1] <= kMaxTokenId;
+  if (!good) {
+    fail("{}: \"{}\": expected a token and its id from 0 to {}, found {}", where, key, kMaxTokenId,
+         quote(pair.dump(-1, ' ', true)));
+  }
+  return pair[1].get<TokenId>();
+}
+
+/// BERT's and RoBERTa's: one token before, one behind.
+std::unique_ptr<PromptTemplate> parse_cls_sep(const Json& json, const std::string& where) {
+  auto result = std::make_unique<PromptTemplate>();
+  result->before = {pair_id(json, "cls", where)};
+  result->after = {pair_id(json, "sep", where)};
+  return result;
+}
+
+std::unique_ptr<PromptTemplate> parse_sequence(const Json& json, const std::string& where);
+
 constexpr StageKind<PromptTemplate> kKinds[] = {
+    {"BertProcessing", parse_cls_sep},      {"ByteLevel", parse_byte_level},
+    {"RobertaProcessing", parse_cls_sep},   {"Sequence", parse_sequence},
     {"TemplateProcessing", parse_template},
 };
+
+/// Several, one after the other: the later stand outside.
+std::unique_ptr<PromptTemplate> parse_sequence(const Json& json, const std::string& where) {
+  auto result = std::make_unique<PromptTemplate>();
+  std::size_t index = 0;
+  for (const Json& step : json_array(json, "processors", where)) {
+    const PromptTemplate outer = parse_post_processor(step, join_path(where, "processors", index++));
+    result->before.insert(result->before.begin(), outer.before.begin(), outer.before.end());
+    result->after.insert(result->after.end(), outer.after.begin(), outer.after.end());
+    if (result->before.size() + result->after.size() > kMaxPromptTokens) {
+      fail("{}: \"processors\": expected at most {} tokens around a prompt", where, kMaxPromptTokens);
+    }
+  }
+  return result;
+}
 
 }  // namespace
 

@@ -19,8 +19,24 @@ void replace_all(std::string& text, std::string_view pattern, std::string_view c
   text = std::move(result);
 }
 
-double replace_growth(std::string_view pattern, std::string_view content) {
-  return std::max(1.0, static_cast<double>(content.size()) / static_cast<double>(pattern.size()));
+void replace_all(std::string& text, const TextPattern& pattern, std::string_view content) {
+  std::string result;
+  std::size_t copied = 0;
+  pattern.for_each(text, [&](std::size_t begin, std::size_t end) {
+    if (result.empty()) result.reserve(text.size() + text.size() / 2);
+    result.append(text, copied, begin - copied);
+    result.append(content);
+    copied = end;
+  });
+  if (copied == 0 && result.empty()) return;
+  result.append(text, copied);
+  text = std::move(result);
+}
+
+double replace_growth(const TextPattern& pattern, std::string_view content) {
+  const auto added = static_cast<double>(content.size());
+  if (pattern.min_bytes() == 0) return 1 + added;  // between any two characters
+  return std::max(1.0, added / static_cast<double>(pattern.min_bytes()));
 }
 
 }  // namespace twofold

@@ -28,6 +28,9 @@ class Tokenizer {
   /// Text of the ids, special tokens left out; unknown ids are an Error.
   virtual std::string decode(const std::vector<TokenId>& ids) const = 0;
 
+  /// The same with special tokens kept.
+  virtual std::string decode_with_special(const std::vector<TokenId>& ids) const = 0;
+
   /// The bytes one token adds to running text (" the", one byte of a byte-fallback token, nothing for a
   /// special token). Streaming concatenates them; the leading space that `decode` strips is kept.
   virtual std::string piece(TokenId id) const = 0;
@@ -37,11 +40,13 @@ class Tokenizer {
   virtual std::optional<TokenId> eos() const = 0;
 };
 
-/// Loads the tokenizer of a Hugging Face directory from tokenizer.json (and tokenizer_config.json, where
-/// there is one). Throws Error, naming file and field, for what is broken or of a kind not known.
-std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& directory);
+/// Loads the tokenizer of a Hugging Face directory or of one file: tokenizer.json, SentencePiece's
+/// tokenizer.model, vocab.json with merges.txt, tiktoken's ranks, tekken.json or a GGUF file, whichever of
+/// these a directory has first, with tokenizer_config.json and the like beside it. Throws Error, naming file
+/// and field, for what is broken or of a kind not known.
+std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& path);
 
-/// The parser behind it, for text that need not come from a file. `where` names the source in errors;
+/// The reader of tokenizer.json, for text that need not come from a file. `where` names the source in errors;
 /// `config` is the text of tokenizer_config.json or empty.
 std::unique_ptr<Tokenizer> parse_tokenizer_json(std::string_view json, std::string_view config,
                                                 std::string_view where);

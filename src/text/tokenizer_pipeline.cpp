@@ -55,22 +55,20 @@ void TokenizerPipeline::encode_text(std::string_view text, bool at_start, std::v
   if (stages_.normalizer) stages_.normalizer->normalize(normalized);
   std::vector<TextSegment> segments;
   stages_.added->split(normalized, true, segments);
-  std::vector<std::size_t> ends;
+  TextPieces pieces;
   for (const TextSegment& segment : segments) {
     if (segment.token) {
       ids.push_back(*segment.token);
       continue;
     }
-    std::string part = normalized.substr(segment.begin, segment.end - segment.begin);
-    ends.clear();
-    if (stages_.pre_tokenizer) {
-      stages_.pre_tokenizer->pre_tokenize(part, at_start && segment.begin == 0, ends);
-    } else {
-      ends.push_back(part.size());
+    pieces.text.assign(normalized, segment.begin, segment.end - segment.begin);
+    pieces.ends.assign(1, pieces.text.size());
+    pieces.at_start = at_start && segment.begin == 0;
+    if (stages_.pre_tokenizer) stages_.pre_tokenizer->pre_tokenize(pieces);
+    if (pieces.text.size() >= UINT32_MAX) {
+      fail("text of {} bytes when normalized: too long to encode at once", pieces.text.size());
     }
-    if (part.size() >= UINT32_MAX)
-      fail("text of {} bytes when normalized: too long to encode at once", part.size());
-    stages_.model->encode(part, ends, ids);
+    stages_.model->encode(pieces.text, pieces.ends, ids);
   }
 }
 
@@ -89,12 +87,12 @@ const TokenizerPipeline::TokenText& TokenizerPipeline::token_text(TokenId id) co
   return tokens_[index];
 }
 
-std::string TokenizerPipeline::decode(const std::vector<TokenId>& ids) const {
+std::string TokenizerPipeline::decode(const std::vector<TokenId>& ids, bool special) const {
   std::vector<std::string> texts;
   texts.reserve(ids.size());
   for (const TokenId id : ids) {
     const TokenText& token = token_text(id);
-    if (!token.special) texts.push_back(*token.text);
+    if (special || !token.special) texts.push_back(*token.text);
   }
   if (stages_.decoder) {
     stages_.decoder->decode(texts);

@@ -11,6 +11,7 @@
 #include "text/post_processor.h"
 #include "text/pre_tokenizer.h"
 #include "text/tokenizer.h"
+#include "text/tokenizer_config.h"
 
 namespace twofold {
 
@@ -25,13 +26,23 @@ inline constexpr double kMaxGrowth = 256;
 struct TokenizerStages {
   std::unique_ptr<Normalizer> normalizer;
   std::unique_ptr<PreTokenizer> pre_tokenizer;
-  std::unique_ptr<TokenizerModel> model;  // never null
+  std::unique_ptr<TokenizerModel> model;  // never null in the end
   std::unique_ptr<TextDecoder> decoder;
-  std::unique_ptr<AddedTokens> added;  // never null
+  std::unique_ptr<AddedTokens> added;  // nor this
   PromptTemplate prompt;
   std::optional<TokenId> bos;
   std::optional<TokenId> eos;
 };
+
+/// Throws Error when stages could make text explode. To be called before `added` is made, which normalizes.
+void check_growth(const TokenizerStages& stages, const std::string& where);
+
+/// Settles which tokens begin and end a text, and makes the
+/// tokenizer. `config` decides where it says something; where it does not, the prompt's template and `bos`
+/// and `eos` of the stages hold, or a lone id of the template is taken for them. The names are for errors:
+/// that of the tokenizer's file and of tokenizer_config.json.
+std::unique_ptr<Tokenizer> assemble_tokenizer(TokenizerStages stages, const TokenizerConfig& config,
+                                              const std::string& where, const std::string& where_config);
 
 /// The order in which the reference runs them. Encoding: added tokens are cut out, the text between is
 /// normalized, added tokens of the normalized kind are cut out, the rest is cut into pieces, the model
@@ -43,7 +54,10 @@ class TokenizerPipeline : public Tokenizer {
 
   std::vector<TokenId> encode(std::string_view text) const override;
   std::vector<TokenId> encode_prompt(std::string_view text) const override;
-  std::string decode(const std::vector<TokenId>& ids) const override;
+  std::string decode(const std::vector<TokenId>& ids) const override { return decode(ids, false); }
+  std::string decode_with_special(const std::vector<TokenId>& ids) const override {
+    return decode(ids, true);
+  }
   std::string piece(TokenId id) const override;
   std::int64_t vocab_size() const override { return static_cast<std::int64_t>(tokens_.size()); }
   std::optional<TokenId> bos() const override { return stages_.bos; }
@@ -55,6 +69,7 @@ class TokenizerPipeline : public Tokenizer {
     bool special = false;
   };
 
+  std::string decode(const std::vector<TokenId>& ids, bool special) const;
   void encode_text(std::string_view text, bool at_start, std::vector<TokenId>& ids) const;
   const TokenText& token_text(TokenId id) const;
 

@@ -52,4 +52,12 @@ inline std::size_t previous_code_point(std::string_view text, std::size_t at) {
 bool is_word_character(char32_t code_point);
 bool is_white_space(char32_t code_point);
 
+/// Characters of the category N; of P, and the ASCII symbols among `$+<=>^`|~`; of M.
+bool is_number(char32_t code_point);
+bool is_punctuation(char32_t code_point);
+bool is_mark(char32_t code_point);
+
+/// Appends the UTF-8 of a scalar value.
+void append_utf8(char32_t code_point, std::string& text);
+
 }  // namespace twofold

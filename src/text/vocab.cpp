@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/error.h"
 #include "text/component.h"
+#include "text/unicode.h"
 
 namespace twofold {
 
@@ -30,7 +32,27 @@ Vocab::Vocab(const Json& object, const std::string& where) {
     pieces_[id] = item.key();
     by_piece_.push_back(static_cast<TokenId>(id));
   }
-  std::ranges::sort(by_piece_, {}, [this](TokenId id) -> const std::string& { return *piece(id); });
+  index();
+}
+
+Vocab::Vocab(std::vector<std::string> pieces, const std::string& where)
+    : pieces_(std::move(pieces)), used_(pieces_.size(), true), by_piece_(pieces_.size()) {
+  if (static_cast<std::int64_t>(pieces_.size()) > kMaxTokenId + 1) {
+    fail("{}: expected at most {} pieces, found {}", where, kMaxTokenId + 1, pieces_.size());
+  }
+  for (std::size_t id = 0; id < pieces_.size(); ++id) {
+    if (!is_valid_utf8(pieces_[id])) fail("{}: piece {}: {} is not UTF-8", where, id, quote(pieces_[id]));
+  }
+  std::iota(by_piece_.begin(), by_piece_.end(), 0);
+  index();
+}
+
+void Vocab::index() {
+  const auto text = [this](TokenId id) -> const std::string& { return *piece(id); };
+  std::ranges::stable_sort(by_piece_, {}, text);
+  const auto same = [&](TokenId a, TokenId b) { return text(a) == text(b); };
+  const auto kept = std::unique(by_piece_.rbegin(), by_piece_.rend(), same);  // the last of each text
+  by_piece_.erase(by_piece_.begin(), kept.base());
 }
 
 std::optional<TokenId> Vocab::find(std::string_view text) const {

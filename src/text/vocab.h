@@ -20,6 +20,10 @@ class Vocab {
   /// From an object {piece: id}. `where` names it in errors.
   Vocab(const Json& object, const std::string& where);
 
+  /// From the pieces in the order of their ids. All must be UTF-8. A text that is there twice is found as
+  /// the piece of the higher id.
+  Vocab(std::vector<std::string> pieces, const std::string& where);
+
   std::optional<TokenId> find(std::string_view text) const;
 
   /// nullptr where no piece has this id.
@@ -33,6 +37,8 @@ class Vocab {
   TokenId end() const { return static_cast<TokenId>(pieces_.size()); }  // largest id + 1
 
  private:
+  void index();
+
   std::vector<std::string> pieces_;  // by id; empty at gaps
   std::vector<bool> used_;           // by id
   std::vector<TokenId> by_piece_;    // ordered by piece: no hash that a hostile file could make collide

@@ -158,7 +158,7 @@ struct SplitterCase {
   bool closed;
   BpeWordSplitter splitter() const {
     const Vocab parsed(vocab, "vocab");
-    return BpeWordSplitter(parsed, parse_bpe_merges({{"merges", merges}}, parsed, "model"), closed);
+    return BpeWordSplitter(parsed, parse_bpe_merges({{"merges", merges}}, parsed, 0, "model"), closed);
   }
 };
 

@@ -41,7 +41,9 @@ TEST_P(Reference, GivesTheSameIdsPromptsAndTexts) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Fixtures, Reference, testing::Values("demo_tokenizer.json", "small_tokenizers.json"),
+INSTANTIATE_TEST_SUITE_P(Fixtures, Reference,
+                         testing::Values("demo_tokenizer.json", "small_tokenizers.json",
+                                         "kind_tokenizers.json"),
                          [](const auto& instance) {
                            return std::string(instance.param, std::strchr(instance.param, '_'));
                          });

@@ -209,7 +209,7 @@ TEST(TokenizerConfig, MustNameTokensThatExist) {
     return error_of([&] { parse_tokenizer_json(small_json("null"), config, "/models/m/tokenizer.json"); });
   };
   EXPECT_EQ(parse(R"({"bos_token":"<nowhere>"})"),
-            "/models/m/tokenizer_config.json: \"bos_token\": \"<nowhere>\" is not a token of tokenizer.json");
+            "/models/m/tokenizer_config.json: \"bos_token\": \"<nowhere>\" is not a token of the tokenizer");
   EXPECT_THAT(parse(R"({"add_eos_token":true})"), HasSubstr("\"add_eos_token\" is true"));
   EXPECT_THAT(parse(R"({"add_bos_token":1})"),
               HasSubstr("\"add_bos_token\": expected true or false, found 1"));
@@ -221,9 +221,11 @@ TEST(TokenizerConfig, MustNameTokensThatExist) {
 
 TEST(LoadTokenizer, SaysWhatIsMissing) {
   const TempDirectory directory;
-  EXPECT_THAT(error_of([&] { load_tokenizer(directory.path()); }), HasSubstr("no tokenizer.json"));
+  EXPECT_THAT(error_of([&] { load_tokenizer(directory.path()); }),
+              HasSubstr("no tokenizer: expected tokenizer.json, "));
   write_file(directory / "tokenizer.model", "x");
-  EXPECT_THAT(error_of([&] { load_tokenizer(directory.path()); }), HasSubstr("tokenizer.model alone"));
+  EXPECT_THAT(error_of([&] { load_tokenizer(directory.path()); }),
+              HasSubstr("tokenizer.model: expected a SentencePiece model, found"));
   write_file(directory / "tokenizer.json", small_json("null"));
   EXPECT_EQ(load_tokenizer(directory.path())->vocab_size(), 5);
   write_file(directory / "tokenizer_config.json", "{\"bos_token\":\"<s>\"}");

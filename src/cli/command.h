@@ -13,6 +13,8 @@ void add_inspect_command(CLI::App& app);
 void add_verify_command(CLI::App& app);
 void add_synth_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
+void add_tokenize_command(CLI::App& app);
+void add_detokenize_command(CLI::App& app);
 
 /// What `bench` does without a subcommand of its own.
 void add_model_bench(CLI::App& bench);

@@ -32,6 +32,8 @@ int run(int argc, char** argv) {
   twofold::add_verify_command(app);
   twofold::add_synth_command(app);
   twofold::add_bench_command(app);
+  twofold::add_tokenize_command(app);
+  twofold::add_detokenize_command(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::CallForHelp& help) {

@@ -54,12 +54,33 @@ class Cli : public ::testing::Test {
 
 TEST_F(Cli, HelpAndVersion) {
   for (const char* command : {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "synth",
-                              "bench", "bench codecs", "bench kernels"}) {
+                              "bench", "bench codecs", "bench kernels", "tokenize", "detokenize"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_THAT(outcome.out, HasSubstr("--help")) << command;
   }
   EXPECT_THAT(run("--version").out, ::testing::StartsWith("twofold "));
+}
+
+TEST_F(Cli, TokenizesLinesAndTextsAndBack) {
+  const std::string model = " -m '" + kDemo + "' ";
+  write_file(path("text"), "the end\n\n \"the\"\n");
+  const Outcome ids = run("tokenize --ids" + model + path("text"));
+  EXPECT_EQ(ids.code, 0) << ids.err;
+  EXPECT_THAT(ids.out, ::testing::MatchesRegex("1( [0-9]+)+\n1\n1( [0-9]+)+\n"));
+  write_file(path("ids"), ids.out);
+  EXPECT_EQ(run("detokenize" + model + path("ids")).out, "the end\n\n \"the\"\n");
+  EXPECT_THAT(run("detokenize --special" + model + path("ids")).out, HasSubstr("<s>"));
+  EXPECT_EQ(run("tokenize --ids --whole --no-special" + model + path("text") +
+                " | '" TWOFOLD_BINARY "' detokenize --whole" + model)
+                .out,
+            "the end\n\n \"the\"\n");
+  EXPECT_THAT(run("tokenize" + model, "echo '\"' |").out,
+              ::testing::MatchesRegex("     1 \"<s>\"\n *[0-9]+ \" .x22\"\n\n"));
+  write_file(path("bad"), "1 2x\n");
+  expect_error("detokenize" + model + path("bad"), 1,
+               HasSubstr("bad: line 1: expected ids with spaces between, found \"2x\""));
+  expect_error("tokenize" + model + path("nowhere"), 1, HasSubstr("nowhere: cannot open"));
 }
 
 TEST_F(Cli, UsageErrorsExitWithTwo) {

@@ -30,6 +30,12 @@ constexpr std::size_t kMaxOutput = std::size_t{16} << 20;
 constexpr rlim_t kCpuSeconds = 10;
 constexpr rlim_t kMoreMemory = rlim_t{1} << 30;  // above what the process has already
 
+#if defined(__SANITIZE_ADDRESS__) || defined(TWOFOLD_ADDRESS_SANITIZER)
+constexpr bool kAddressSanitizer = true;  // its shadow memory counts too
+#else
+constexpr bool kAddressSanitizer = false;
+#endif
+
 jinja::value to_value(const Json& json) {
   switch (json.type()) {
     case Json::value_t::boolean:
@@ -94,12 +100,10 @@ void set_limits() {
   setrlimit(RLIMIT_CPU, &cpu);
   const rlimit core = {0, 0};
   setrlimit(RLIMIT_CORE, &core);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(TWOFOLD_ADDRESS_SANITIZER)  // its shadow memory counts too
-  if (const rlim_t used = data_bytes(); used > 0) {
-    const rlimit data = {used + kMoreMemory, used + kMoreMemory};
-    setrlimit(RLIMIT_DATA, &data);
-  }
-#endif
+  const rlim_t used = data_bytes();
+  if (kAddressSanitizer || used == 0) return;
+  const rlimit data = {used + kMoreMemory, used + kMoreMemory};
+  setrlimit(RLIMIT_DATA, &data);
 }
 
 void write_all(int descriptor, std::string_view text) {

@@ -236,8 +236,10 @@ TEST_F(Cli, EmptyCalibrationTextIsAnError) {
 TEST_F(Cli, InterruptedCompressLeavesNothing) {
   for (const char* signal : {"INT", "TERM"}) {
     for (const char* delay : {"0.05", "0.3", "0.6"}) {
-      const Outcome outcome = run("compress " + kDemo + " " + path("out") + " --calibration-tokens 100000",
-                                  std::string("timeout --signal=") + signal + " --kill-after=60 " + delay);
+      const Outcome outcome =
+          run("compress " + kDemo + " " + path("out") + " --calibration-tokens 100000",
+              std::string("timeout --foreground --signal=") + signal +  // once: twice kills
+                  " --kill-after=60 " + delay);
       EXPECT_NE(outcome.code, 0);
       EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
       EXPECT_FALSE(std::filesystem::exists(directory_ / "out.partial"));

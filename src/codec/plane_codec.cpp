@@ -44,6 +44,20 @@ std::vector<std::int8_t> zero_masks(std::span<const std::int8_t> weights) {
   return masks;
 }
 
+/// Rows at equal distances, about `limit` weights of them, or all where there are not many more.
+std::vector<std::int8_t> sample_rows(std::span<const std::int8_t> weights, std::size_t cols,
+                                     std::size_t limit) {
+  const std::size_t rows = weights.size() / cols;
+  const std::size_t stride = std::max<std::size_t>(1, weights.size() / limit);
+  std::vector<std::int8_t> sample;
+  sample.reserve((rows + stride - 1) / stride * cols);
+  for (std::size_t row = 0; row < rows; row += stride) {
+    const auto part = weights.subspan(row * cols, cols);
+    sample.insert(sample.end(), part.begin(), part.end());
+  }
+  return sample;
+}
+
 class PlaneCodec : public Codec {
  public:
   using Bits = double (*)(const Histogram& histogram, CyclePrice price);
@@ -63,19 +77,12 @@ class PlaneCodec : public Codec {
   std::vector<std::uint8_t> make_table(std::span<const std::int8_t> weights,
                                        std::int64_t cols) const override {
     if (weights.empty()) return {};
-    PlaneTable table;
-    // Every row of every class begins and ends a sum, which takes the time of a few columns.
-    const double class_price = row_price_ * static_cast<double>(weights.size()) / static_cast<double>(cols);
-    table.columns = make_column_classes(weights, cols, kMaxColumnClasses, [&](const Histogram& histogram) {
-      return class_bits_(histogram, prices_.back()) + class_price;
-    });
-    const std::vector<Histogram> histograms = class_histograms(weights, cols, table.columns);
-    const double bits = plan_classes(histograms, table);
-    std::vector<std::uint8_t> out;
-    if (may_part_zeros_ && part_zeros(weights, bits, out)) return out;
-    out.push_back(kPlaneDense);
-    write_plane_table(table, out);
-    return out;
+    // Any weight can be coded with any table, and a large matrix is known well enough by a part of it.
+    constexpr std::size_t kEnough = 1 << 21;
+    if (weights.size() >= 2 * kEnough && weights.size() >= 2 * static_cast<std::size_t>(cols)) {
+      return table_of(sample_rows(weights, static_cast<std::size_t>(cols), kEnough), cols);
+    }
+    return table_of(weights, cols);
   }
 
   void encode(std::span<const std::uint8_t> table, std::span<const std::int8_t> chunk, std::int64_t cols,
@@ -96,6 +103,22 @@ class PlaneCodec : public Codec {
   }
 
  private:
+  std::vector<std::uint8_t> table_of(std::span<const std::int8_t> weights, std::int64_t cols) const {
+    PlaneTable table;
+    // Every row of every class begins and ends a sum, which takes the time of a few columns.
+    const double class_price = row_price_ * static_cast<double>(weights.size()) / static_cast<double>(cols);
+    table.columns = make_column_classes(weights, cols, kMaxColumnClasses, [&](const Histogram& histogram) {
+      return class_bits_(histogram, prices_.back()) + class_price;
+    });
+    const std::vector<Histogram> histograms = class_histograms(weights, cols, table.columns);
+    const double bits = plan_classes(histograms, table);
+    std::vector<std::uint8_t> out;
+    if (may_part_zeros_ && part_zeros(weights, bits, out)) return out;
+    out.push_back(kPlaneDense);
+    write_plane_table(table, out);
+    return out;
+  }
+
   /// Plans the classes and corrections of a table as fast to decode as its size allows: with the highest
   /// prices that keep it below the entropy of the whole matrix, or where no prices do, near it. Returns the
   /// estimated size.

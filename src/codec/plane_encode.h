@@ -26,6 +26,9 @@ struct Coding {
   std::uint8_t on = 0;          // bit j: takes a bit of level j; kHasDifference
   std::uint8_t bits = 0;        // bit j: which one
   std::int16_t difference = 0;  // what is missing
+
+  /// code, on and bits in one number, so that a weight takes one look-up.
+  std::uint32_t together() const { return static_cast<std::uint32_t>(code | on << 8 | bits << 16); }
 };
 constexpr int kDifferenceBit = 7;
 static_assert(kDifferenceBit >= kPlaneMaxLevels);
@@ -34,15 +37,20 @@ static_assert(kDifferenceBit >= kPlaneMaxLevels);
 class ClassCoder {
  public:
   explicit ClassCoder(const PlaneClass& parameters) : parameters_(parameters) {
-    for (int weight = -128; weight < 128; ++weight) {
-      codings_[value_index(weight)] =
-          parameters.raw() ? Coding{.code = static_cast<std::uint8_t>(weight)} : nearest(weight, ~0u);
+    if (parameters.raw()) {
+      for (int weight = -128; weight < 128; ++weight)
+        codings_[value_index(weight)] = {.code = static_cast<std::uint8_t>(weight)};
+    } else {
+      absent_ = coding(0, 0, 0);
+      code_symbols();
+      code_nearest();
     }
-    if (!parameters.raw()) absent_ = coding(0, 0, 0);
+    for (std::size_t i = 0; i < together_.size(); ++i) together_[i] = codings_[i].together();
   }
 
   const PlaneClass& parameters() const { return parameters_; }
   const Coding& of(std::int8_t weight) const { return codings_[value_index(weight)]; }
+  std::uint32_t together(std::int8_t weight) const { return together_[value_index(weight)]; }
   /// For the weights that fill up the last group.
   const Coding& absent() const { return absent_; }
 
@@ -63,6 +71,47 @@ class ClassCoder {
   }
 
  private:
+  /// The weights that a symbol stands for exactly; the first one where there are several.
+  void code_symbols() {
+    symbol_of_.fill(-1);
+    for (int symbol = 0; symbol < parameters_.symbols; ++symbol) {
+      const int first = parameters_.base + parameters_.values[static_cast<std::size_t>(symbol)];
+      for (int low = 0; low < parameters_.low_count() && first + low < 128; ++low) {
+        const std::size_t weight = value_index(first + low);
+        if (symbol_of_[weight] >= 0) continue;
+        symbol_of_[weight] = symbol;
+        codings_[weight] = coding(symbol, low, 0);
+      }
+    }
+  }
+
+  /// The other weights, as the nearest of those and a difference: what `nearest` would find, but for all of
+  /// them in two passes.
+  void code_nearest() {
+    constexpr int kFar = 1 << 14;
+    std::array<int, 256> below{}, above{};  // the nearest, as value_index
+    for (int w = 0, last = -kFar; w < 256; ++w) {
+      if (symbol_of_[static_cast<std::size_t>(w)] >= 0) last = w;
+      below[static_cast<std::size_t>(w)] = last;
+    }
+    for (int w = 255, last = kFar; w >= 0; --w) {
+      if (symbol_of_[static_cast<std::size_t>(w)] >= 0) last = w;
+      above[static_cast<std::size_t>(w)] = last;
+    }
+    for (int w = 0; w < 256; ++w) {
+      const auto i = static_cast<std::size_t>(w);
+      if (symbol_of_[i] >= 0) continue;
+      int from = w - below[i] < above[i] - w ? below[i] : above[i];
+      if (w - below[i] == above[i] - w) {
+        const auto symbol = [&](int at) { return symbol_of_[static_cast<std::size_t>(at)]; };
+        from = symbol(below[i]) < symbol(above[i]) ? below[i] : above[i];
+      }
+      codings_[i] = codings_[static_cast<std::size_t>(from)];
+      codings_[i].on |= 1u << kDifferenceBit;
+      codings_[i].difference = static_cast<std::int16_t>(w - from);
+    }
+  }
+
   /// Bit j: its code word goes on at level j.
   unsigned levels_of(int symbol) const {
     unsigned levels = 0;
@@ -90,6 +139,8 @@ class ClassCoder {
 
   const PlaneClass& parameters_;
   std::array<Coding, 256> codings_;
+  std::array<std::uint32_t, 256> together_;
+  std::array<int, 256> symbol_of_{};  // or -1
   Coding absent_;
 };
 
@@ -190,11 +241,13 @@ class ChunkWriter {
   void group(const ClassCoder& coder, std::uint64_t place, std::span<const std::int8_t> weights) {
     const auto levels = static_cast<std::size_t>(coder.parameters().levels);
     Bytes64 codes, on, bits;
-    for (std::size_t i = 0; i < codes.size(); ++i) {
-      const Coding& coding = i < weights.size() ? coder.of(weights[i]) : coder.absent();
-      codes[i] = coding.code;
-      on[i] = coding.on;
-      bits[i] = coding.bits;
+    std::array<std::uint32_t, kGroupColumns> together;
+    for (std::size_t i = 0; i < weights.size(); ++i) together[i] = coder.together(weights[i]);
+    for (std::size_t i = weights.size(); i < together.size(); ++i) together[i] = coder.absent().together();
+    for (std::size_t i = 0; i < together.size(); ++i) {
+      codes[i] = static_cast<std::uint8_t>(together[i]);
+      on[i] = static_cast<std::uint8_t>(together[i] >> 8);
+      bits[i] = static_cast<std::uint8_t>(together[i] >> 16);
     }
     LevelMaps maps{};
     for (std::size_t j = 0; j < levels; ++j) {

@@ -114,8 +114,8 @@ class Compressor {
     const std::string name = linear.weight();
     if (recipe_.skips(name)) return;  // stored plain at the end
     check_interrupt();
-    QuantizedMatrix matrix = stage_one(load_linear(model_.checkpoint(), linear, pool_), linear.rows,
-                                       linear.cols, statistics, recipe_, pool_);
+    floats_ = load_linear(model_.checkpoint(), linear, pool_, std::move(floats_));
+    QuantizedMatrix matrix = stage_one(floats_, linear.rows, linear.cols, statistics, recipe_, pool_);
     report_.linear_bytes += add_coded(name, matrix);
     report_.linear_weights += matrix.q.size();
   }
@@ -124,8 +124,8 @@ class Compressor {
     if (recipe_.skips(name)) return;
     check_interrupt();
     const TensorView& tensor = model_.checkpoint().at(name);
-    QuantizedMatrix matrix =
-        quantize_per_row(load_weights(tensor, pool_), tensor.shape.at(0), tensor.shape.at(1), pool_);
+    floats_ = load_weights(tensor, pool_, std::move(floats_));
+    QuantizedMatrix matrix = quantize_per_row(floats_, tensor.shape.at(0), tensor.shape.at(1), pool_);
     add_coded(name, matrix);
     model_.checkpoint().release(tensor);
   }
@@ -166,6 +166,7 @@ class Compressor {
   ContainerWriter& writer_;
   Progress progress_;
   std::set<std::string> done_;
+  AlignedVector<float> floats_;  // weights being compressed
   CompressReport report_;
 };
 

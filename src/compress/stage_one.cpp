@@ -1,8 +1,14 @@
 #include "compress/stage_one.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <optional>
+#include <type_traits>
 
 #include "base/error.h"
 #include "kernels/ops.h"
@@ -13,6 +19,7 @@ namespace twofold {
 namespace {
 
 constexpr std::size_t kBlock = 1 << 16;  // elements per unit of parallel work
+constexpr std::size_t kScoreBlock = 16;
 
 /// The step for values up to `abs_max`; 1 when they are all zero, or too small for a step to have an inverse.
 float usable_step(float abs_max) {
@@ -55,6 +62,88 @@ void for_blocks(std::size_t n, ThreadPool& pool, const Body& body) {
       body(first, std::min(kBlock, n - first));
     }
   });
+}
+
+using Scores = std::array<float, kScoreBlock>;
+
+/// Hands the scores |W_ij| * a_j of rows [begin, end) by blocks to body(first index, scores, how many); most
+/// blocks are full, and their number is a constant, so that loops over them become vector code.
+template <typename Body>
+void for_score_blocks(std::span<const float> weights, std::span<const float> abs_max, std::size_t begin,
+                      std::size_t end, const Body& body) {
+  const std::size_t cols = abs_max.size();
+  for (std::size_t row = begin * cols; row < end * cols; row += cols) {
+    const auto block = [&](std::size_t c, auto n) {
+      Scores scores;
+      for (std::size_t i = 0; i < n; ++i) scores[i] = std::fabs(weights[row + c + i]) * abs_max[c + i];
+      body(row + c, scores, n);
+    };
+    std::size_t c = 0;
+    for (; c + kScoreBlock <= cols; c += kScoreBlock)
+      block(c, std::integral_constant<std::size_t, kScoreBlock>{});
+    if (c < cols) block(c, cols - c);
+  }
+}
+
+struct Range {
+  float low = 0;
+  float high = std::numeric_limits<float>::infinity();
+};
+
+/// Where a sample of the scores says that the `rank`-th smallest must lie.
+Range likely_range(std::span<const float> weights, std::span<const float> abs_max, std::size_t rank) {
+  constexpr std::size_t kSample = 1 << 16;
+  if (weights.size() < 4 * kSample) return {};
+  std::vector<float> sample;
+  const std::size_t stride = weights.size() / kSample | 1;  // odd, so that it meets all columns
+  for (std::size_t i = 0; i < weights.size(); i += stride)
+    sample.push_back(std::fabs(weights[i]) * abs_max[i % abs_max.size()]);
+  std::sort(sample.begin(), sample.end());
+  const std::size_t at = rank / stride;
+  const std::size_t margin = sample.size() / 50;
+  Range range;
+  if (at >= margin) range.low = sample[at - margin];
+  if (at + margin < sample.size()) range.high = sample[at + margin];
+  return range;
+}
+
+/// The `rank`-th smallest score, from 0, if it is in the range; else nothing.
+std::optional<float> score_of_rank(std::span<const float> weights, std::span<const float> abs_max,
+                                   std::size_t rank, Range range, ThreadPool& pool) {
+  struct Part {
+    std::size_t below = 0;
+    std::vector<float> inside;
+  };
+  std::vector<Part> parts(static_cast<std::size_t>(pool.size()));
+  const std::size_t cols = abs_max.size();
+  pool.run(weights.size() / cols, [&](std::size_t begin, std::size_t end, int worker) {
+    Part part;
+    std::array<std::uint32_t, kScoreBlock> below{};
+    for_score_blocks(weights, abs_max, begin, end, [&](std::size_t, const Scores& scores, auto n) {
+      // Few blocks have a score in the range; sums by place, not over places, become vector code.
+      std::array<std::uint8_t, kScoreBlock> inside{};
+      for (std::size_t i = 0; i < n; ++i) below[i] += scores[i] < range.low ? 1 : 0;
+      for (std::size_t i = 0; i < n; ++i)
+        inside[i] = (scores[i] >= range.low ? 1 : 0) & (scores[i] <= range.high ? 1 : 0);
+      const auto any = std::bit_cast<std::array<std::uint64_t, kScoreBlock / 8>>(inside);
+      if (std::accumulate(any.begin(), any.end(), std::uint64_t{0}, std::bit_or<>()) == 0) return;
+      for (std::size_t i = 0; i < n; ++i) {
+        if (inside[i] != 0) part.inside.push_back(scores[i]);
+      }
+    });
+    part.below = std::accumulate(below.begin(), below.end(), std::size_t{0});
+    parts[static_cast<std::size_t>(worker)] = std::move(part);
+  });
+  std::vector<float> inside;
+  for (const Part& part : parts) {
+    if (rank < part.below) return std::nullopt;
+    rank -= part.below;
+    inside.insert(inside.end(), part.inside.begin(), part.inside.end());
+  }
+  if (rank >= inside.size()) return std::nullopt;
+  const auto nth = inside.begin() + static_cast<std::ptrdiff_t>(rank);
+  std::nth_element(inside.begin(), nth, inside.end());
+  return *nth;
 }
 
 }  // namespace
@@ -118,19 +207,16 @@ void prune(std::span<const float> weights, std::span<const float> abs_max, doubl
            std::span<std::int8_t> q, ThreadPool& pool) {
   const auto count = static_cast<std::size_t>(sparsity * static_cast<double>(weights.size()));
   if (count == 0) return;
+  const Range range = likely_range(weights, abs_max, count);
+  std::optional<float> threshold = score_of_rank(weights, abs_max, count, range, pool);
+  if (!threshold) threshold = score_of_rank(weights, abs_max, count, Range{}, pool);
   const std::size_t cols = abs_max.size();
-  AlignedVector<float> scores(weights.size());
-  const auto score = [&](std::size_t i) { return std::fabs(weights[i]) * abs_max[i % cols]; };
-  for_blocks(weights.size(), pool, [&](std::size_t first, std::size_t n) {
-    for (std::size_t i = first; i < first + n; ++i) scores[i] = score(i);
-  });
-  const auto nth = scores.begin() + static_cast<std::ptrdiff_t>(count);
-  std::nth_element(scores.begin(), nth, scores.end());
-  const float threshold = *nth;
-  for_blocks(weights.size(), pool, [&](std::size_t first, std::size_t n) {
-    for (std::size_t i = first; i < first + n; ++i) {
-      if (score(i) < threshold) q[i] = 0;
-    }
+  pool.run(weights.size() / cols, [&, limit = *threshold](std::size_t begin, std::size_t end, int) {
+    for_score_blocks(weights, abs_max, begin, end, [&](std::size_t first, const Scores& scores, auto n) {
+      std::array<std::int8_t, kScoreBlock> keep;
+      for (std::size_t i = 0; i < n; ++i) keep[i] = scores[i] < limit ? 0 : -1;
+      for (std::size_t i = 0; i < n; ++i) q[first + i] &= keep[i];
+    });
   });
 }
 
@@ -155,27 +241,31 @@ QuantizedMatrix stage_one(std::span<const float> weights, std::int64_t rows, std
   return out;
 }
 
-AlignedVector<float> load_weights(const TensorView& tensor, ThreadPool& pool) {
+AlignedVector<float> load_weights(const TensorView& tensor, ThreadPool& pool, AlignedVector<float> reuse) {
   require_float(tensor);
-  AlignedVector<float> weights(static_cast<std::size_t>(tensor.elements()));
-  for_blocks(weights.size(), pool, [&](std::size_t first, std::size_t n) {
-    load_block(tensor, first, {weights.data() + first, n});
+  reuse.clear();  // so that growing copies nothing
+  reuse.resize(static_cast<std::size_t>(tensor.elements()));
+  for_blocks(reuse.size(), pool, [&](std::size_t first, std::size_t n) {
+    load_block(tensor, first, {reuse.data() + first, n});
   });
-  return weights;
+  return reuse;
 }
 
-AlignedVector<float> load_linear(const Checkpoint& checkpoint, const LinearSpec& linear, ThreadPool& pool) {
-  AlignedVector<float> stored = load_weights(checkpoint.at(linear.weight(), linear.stored_shape()), pool);
-  if (!linear.transposed) return stored;
-  AlignedVector<float> weights(stored.size());
+AlignedVector<float> load_linear(const Checkpoint& checkpoint, const LinearSpec& linear, ThreadPool& pool,
+                                 AlignedVector<float> reuse) {
+  const TensorView& tensor = checkpoint.at(linear.weight(), linear.stored_shape());
+  if (!linear.transposed) return load_weights(tensor, pool, std::move(reuse));
+  const AlignedVector<float> stored = load_weights(tensor, pool);
+  reuse.clear();
+  reuse.resize(stored.size());
   const auto rows = static_cast<std::size_t>(linear.rows);
   const auto cols = static_cast<std::size_t>(linear.cols);
   pool.run(rows, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t c = 0; c < cols; ++c) {
-      for (std::size_t r = begin; r < end; ++r) weights[r * cols + c] = stored[c * rows + r];
+      for (std::size_t r = begin; r < end; ++r) reuse[r * cols + c] = stored[c * rows + r];
     }
   });
-  return weights;
+  return reuse;
 }
 
 void check_finite(const TensorView& tensor, ThreadPool& pool) {

@@ -42,11 +42,14 @@ void prune(std::span<const float> weights, std::span<const float> abs_max, doubl
 QuantizedMatrix stage_one(std::span<const float> weights, std::int64_t rows, std::int64_t cols,
                           const ChannelStatistics& statistics, const Recipe& recipe, ThreadPool& pool);
 
-/// The tensor as floats. A NaN or infinite weight is an Error that says where.
-AlignedVector<float> load_weights(const TensorView& tensor, ThreadPool& pool);
+/// The tensor as floats. A NaN or infinite weight is an Error that says where. `reuse` gives its memory:
+/// fresh memory for every large matrix costs more than the conversion.
+AlignedVector<float> load_weights(const TensorView& tensor, ThreadPool& pool,
+                                  AlignedVector<float> reuse = {});
 
 /// The same of a linear's weights as [rows, cols], however the checkpoint stores them.
-AlignedVector<float> load_linear(const Checkpoint& checkpoint, const LinearSpec& linear, ThreadPool& pool);
+AlignedVector<float> load_linear(const Checkpoint& checkpoint, const LinearSpec& linear, ThreadPool& pool,
+                                 AlignedVector<float> reuse = {});
 
 /// Throws the same Error without keeping the floats.
 void check_finite(const TensorView& tensor, ThreadPool& pool);

@@ -87,22 +87,34 @@ TEST(Quantize, AllZeroMatrixHasStepOne) {
   EXPECT_THAT(out.q, ::testing::Each(0));
 }
 
+void expect_smallest_pruned(const Matrix& m, double sparsity) {
+  ThreadPool pool(2);
+  std::vector<std::int8_t> q(m.weights.size(), 1);
+  prune(m.weights, m.statistics.abs_max, sparsity, q, pool);
+  const auto pruned = static_cast<std::size_t>(std::count(q.begin(), q.end(), 0));
+  EXPECT_EQ(pruned, static_cast<std::size_t>(sparsity * static_cast<double>(q.size())));
+  float largest_pruned = 0;
+  float smallest_kept = INFINITY;
+  for (std::size_t i = 0; i < q.size(); ++i) {
+    const float score = std::fabs(m.weights[i]) * m.statistics.abs_max[i % static_cast<std::size_t>(m.cols)];
+    if (q[i] == 0) largest_pruned = std::max(largest_pruned, score);
+    if (q[i] != 0) smallest_kept = std::min(smallest_kept, score);
+  }
+  EXPECT_LE(largest_pruned, smallest_kept);
+}
+
 TEST(Prune, ZeroesTheSmallestScoresAndNoOthers) {
   const Matrix m = random_matrix(31, 64, 3);
-  ThreadPool pool(2);
-  for (const double sparsity : {0.0, 0.2, 0.5, 0.99}) {
-    std::vector<std::int8_t> q(m.weights.size(), 1);
-    prune(m.weights, m.statistics.abs_max, sparsity, q, pool);
-    const auto pruned = static_cast<std::size_t>(std::count(q.begin(), q.end(), 0));
-    EXPECT_EQ(pruned, static_cast<std::size_t>(sparsity * static_cast<double>(q.size())));
-    float largest_pruned = 0;
-    float smallest_kept = INFINITY;
-    for (std::size_t i = 0; i < q.size(); ++i) {
-      const float score = std::fabs(m.weights[i]) * m.statistics.abs_max[i % 64];
-      if (q[i] == 0) largest_pruned = std::max(largest_pruned, score);
-      if (q[i] != 0) smallest_kept = std::min(smallest_kept, score);
-    }
-    EXPECT_LE(largest_pruned, smallest_kept);
+  for (const double sparsity : {0.0, 0.2, 0.5, 0.99}) expect_smallest_pruned(m, sparsity);
+}
+
+TEST(Prune, LargeMatricesEvenWhereEveryFewWeightsAreUnlikeTheOthers) {
+  Matrix m = random_matrix(600, 512, 6);
+  for (const double sparsity : {0.001, 0.3, 0.999}) expect_smallest_pruned(m, sparsity);
+  for (const std::size_t period : {2U, 3U, 4U, 5U, 7U}) {
+    Matrix uneven = m;
+    for (std::size_t i = 0; i < uneven.weights.size(); i += period) uneven.weights[i] *= 1000;
+    expect_smallest_pruned(uneven, 0.3);
   }
 }
 

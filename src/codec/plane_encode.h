@@ -42,8 +42,7 @@ class ClassCoder {
         codings_[value_index(weight)] = {.code = static_cast<std::uint8_t>(weight)};
     } else {
       absent_ = coding(0, 0, 0);
-      code_symbols();
-      code_nearest();
+      code_weights();
     }
     for (std::size_t i = 0; i < together_.size(); ++i) together_[i] = codings_[i].together();
   }
@@ -71,44 +70,31 @@ class ClassCoder {
   }
 
  private:
-  /// The weights that a symbol stands for exactly; the first one where there are several.
-  void code_symbols() {
-    symbol_of_.fill(-1);
-    for (int symbol = 0; symbol < parameters_.symbols; ++symbol) {
-      const int first = parameters_.base + parameters_.values[static_cast<std::size_t>(symbol)];
-      for (int low = 0; low < parameters_.low_count() && first + low < 128; ++low) {
-        const std::size_t weight = value_index(first + low);
-        if (symbol_of_[weight] >= 0) continue;
-        symbol_of_[weight] = symbol;
-        codings_[weight] = coding(symbol, low, 0);
-      }
-    }
-  }
-
-  /// The other weights, as the nearest of those and a difference: what `nearest` would find, but for all of
-  /// them in two passes.
-  void code_nearest() {
+  /// What `nearest` finds, but for all weights at once: those that a symbol stands for, the first one where
+  /// there are several, and from each of them on to the others.
+  void code_weights() {
+    constexpr int kValues = 1024;  // from -128; a table may stand for more than weights can be
     constexpr int kFar = 1 << 14;
-    std::array<int, 256> below{}, above{};  // the nearest, as value_index
-    for (int w = 0, last = -kFar; w < 256; ++w) {
-      if (symbol_of_[static_cast<std::size_t>(w)] >= 0) last = w;
-      below[static_cast<std::size_t>(w)] = last;
+    std::array<std::int16_t, kValues> symbol_of;
+    symbol_of.fill(-1);
+    for (int symbol = parameters_.symbols; symbol-- > 0;) {
+      const int first = parameters_.base + parameters_.values[static_cast<std::size_t>(symbol)] + 128;
+      for (int at = first; at < std::min(first + parameters_.low_count(), kValues); ++at)
+        symbol_of[static_cast<std::size_t>(at)] = static_cast<std::int16_t>(symbol);
     }
-    for (int w = 255, last = kFar; w >= 0; --w) {
-      if (symbol_of_[static_cast<std::size_t>(w)] >= 0) last = w;
-      above[static_cast<std::size_t>(w)] = last;
+    std::array<int, kValues> above;  // the nearest one that is stood for
+    for (int at = kValues, last = kFar; at-- > 0;) {
+      if (symbol_of[static_cast<std::size_t>(at)] >= 0) last = at;
+      above[static_cast<std::size_t>(at)] = last;
     }
-    for (int w = 0; w < 256; ++w) {
-      const auto i = static_cast<std::size_t>(w);
-      if (symbol_of_[i] >= 0) continue;
-      int from = w - below[i] < above[i] - w ? below[i] : above[i];
-      if (w - below[i] == above[i] - w) {
-        const auto symbol = [&](int at) { return symbol_of_[static_cast<std::size_t>(at)]; };
-        from = symbol(below[i]) < symbol(above[i]) ? below[i] : above[i];
-      }
-      codings_[i] = codings_[static_cast<std::size_t>(from)];
-      codings_[i].on |= 1u << kDifferenceBit;
-      codings_[i].difference = static_cast<std::int16_t>(w - from);
+    for (int at = 0, below = -kFar; at < 256; ++at) {
+      const int up = above[static_cast<std::size_t>(at)];
+      if (up == at) below = at;
+      const auto symbol = [&](int place) { return int{symbol_of[static_cast<std::size_t>(place)]}; };
+      int from = at - below < up - at ? below : up;
+      if (at - below == up - at && symbol(below) < symbol(up)) from = below;
+      const int first = parameters_.base + parameters_.values[static_cast<std::size_t>(symbol(from))] + 128;
+      codings_[static_cast<std::size_t>(at)] = coding(symbol(from), from - first, at - from);
     }
   }
 
@@ -140,7 +126,6 @@ class ClassCoder {
   const PlaneClass& parameters_;
   std::array<Coding, 256> codings_;
   std::array<std::uint32_t, 256> together_;
-  std::array<int, 256> symbol_of_{};  // or -1
   Coding absent_;
 };
 

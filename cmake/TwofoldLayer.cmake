@@ -34,7 +34,7 @@ set(TWOFOLD_AVX512_OPTIONS ${TWOFOLD_AVX2_OPTIONS}
   -mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vbmi -mavx512vbmi2 -mavx512vnni)
 
 function(twofold_layer name)
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp ${CMAKE_SOURCE_DIR}/src/${name}/cpu/*.cpp)
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp ${CMAKE_SOURCE_DIR}/src/${name}/*/*.cpp)
   if(NOT TWOFOLD_X86)
     list(FILTER sources EXCLUDE REGEX "_avx(2|2vnni|512)\\.cpp$")
   endif()

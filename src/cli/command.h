@@ -16,6 +16,8 @@ void add_bench_command(CLI::App& app);
 void add_tokenize_command(CLI::App& app);
 void add_detokenize_command(CLI::App& app);
 
+/// `eval cloze`, `eval choice` and `eval extract`.
+void add_task_eval(CLI::App& eval);
 /// What `bench` does without a subcommand of its own.
 void add_model_bench(CLI::App& bench);
 /// `bench kernels`.

@@ -112,6 +112,7 @@ void add_eval_command(CLI::App& app) {
   flags->threads.add_to(*command);
   command->add_flag("--json", flags->json, "Print the result as JSON");
   command->callback([flags] { evaluate(*flags); });
+  add_task_eval(*eval);
 }
 
 }  // namespace twofold

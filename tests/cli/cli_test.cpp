@@ -53,13 +53,29 @@ class Cli : public ::testing::Test {
 };
 
 TEST_F(Cli, HelpAndVersion) {
-  for (const char* command : {"", "compress", "run", "eval", "eval ppl", "inspect", "verify", "synth",
-                              "bench", "bench codecs", "bench kernels", "tokenize", "detokenize"}) {
+  for (const char* command :
+       {"", "compress", "run", "eval", "eval ppl", "eval cloze", "eval choice", "eval extract", "inspect",
+        "verify", "synth", "bench", "bench codecs", "bench kernels", "tokenize", "detokenize"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_THAT(outcome.out, HasSubstr("--help")) << command;
   }
   EXPECT_THAT(run("--version").out, ::testing::StartsWith("twofold "));
+}
+
+TEST_F(Cli, TasksAreComparedWithTheReferenceOnTheSameItems) {
+  const std::string data = std::string(TWOFOLD_SOURCE_DIR) + "/tests/eval/data/tasks/";
+  const std::string demo = "'" + kDemo + "'";
+  const Outcome outcome = run("eval choice --json --limit 1 -m " + demo + " --reference " + demo + " -f '" +
+                              data + "piqa.jsonl'");
+  ASSERT_EQ(outcome.code, 0) << outcome.err;
+  const auto json = nlohmann::json::parse(outcome.out);
+  EXPECT_EQ(json["format"], "piqa");
+  EXPECT_EQ(json["items"], 1);
+  EXPECT_EQ(json["acc"], json["reference"]["acc"]);
+  EXPECT_EQ(json["difference"]["acc"]["value"], 0.0);
+  expect_error("eval cloze -m " + demo + " -f '" + data + "piqa.jsonl'", 1, HasSubstr("not for eval cloze"));
+  expect_error("eval cloze -m " + demo + " -f x --shots-from y", 2, HasSubstr("--shots-from needs --shots"));
 }
 
 TEST_F(Cli, TokenizesLinesAndTextsAndBack) {

@@ -55,8 +55,7 @@ TEST_F(TaskFile, BrokenRowNamesFileLineAndField) {
   EXPECT_THAT(error(good + "\n{\"text\": 3}\n"), HasSubstr("rows:3: \"text\""));
   EXPECT_THAT(error(good + "{\"txt\": \"a b\"}\n"), EndsWith("rows:2: missing field \"text\""));
   EXPECT_THAT(error(good + "{\"text\": \"a b\""), HasSubstr("rows:2: not valid JSON"));
-  EXPECT_THAT(error(good + "{\"text\": \"word\"}\n"),
-              HasSubstr("rows:2: \"text\": expected a passage"));
+  EXPECT_THAT(error(good + "{\"text\": \"word\"}\n"), HasSubstr("rows:2: \"text\": expected a passage"));
   EXPECT_THAT(error("[{\"text\": \"a b\"},\n\n {\"text\": \"a\"}]"), HasSubstr("rows:3: \"text\""));
   EXPECT_THAT(error("[{\"text\": \"a b\"}\n{\"text\": \"a b\"}]"), HasSubstr("rows:1: not valid JSON"));
   EXPECT_THAT(error("[{\"text\": \"a b\"},\n"), HasSubstr("rows:2: the file ends"));
@@ -73,8 +72,7 @@ TEST_F(TaskFile, BrokenRowNamesFileLineAndField) {
 
 TEST_F(TaskFile, EveryFormatChecksItsFields) {
   const std::string csv = "question,A,B,C,D,answer\n";
-  EXPECT_THAT(error(csv + "why,1,2,3,4,E\n"),
-              HasSubstr("rows:2: \"answer\": expected one of A, B, C, D"));
+  EXPECT_THAT(error(csv + "why,1,2,3,4,E\n"), HasSubstr("rows:2: \"answer\": expected one of A, B, C, D"));
   EXPECT_THAT(error(csv + "why,1,2,3,4,4\n"), HasSubstr("rows:2: \"answer\""));
   EXPECT_THAT(error(csv + "why,1,2,3,4,0\nwhy,1,2\n"),
               HasSubstr("rows:3: expected 6 fields as in the first row"));
@@ -90,10 +88,8 @@ TEST_F(TaskFile, EveryFormatChecksItsFields) {
               HasSubstr("rows:1: \"endings\": expected 4, found 1"));
   EXPECT_THAT(error(R"({"query": "q", "choices": ["a", 2], "gold": 0})"),
               HasSubstr("rows:1: \"choices\": expected strings"));
-  EXPECT_THAT(error(R"({"query": "q", "choices": ["a", "b"], "gold": 2})"),
-              HasSubstr("rows:1: \"gold\""));
-  EXPECT_THAT(error(R"({"goal": "g", "sol1": "a", "sol2": "b", "label": "x"})"),
-              HasSubstr("\"label\""));
+  EXPECT_THAT(error(R"({"query": "q", "choices": ["a", "b"], "gold": 2})"), HasSubstr("rows:1: \"gold\""));
+  EXPECT_THAT(error(R"({"goal": "g", "sol1": "a", "sol2": "b", "label": "x"})"), HasSubstr("\"label\""));
   EXPECT_THAT(error(R"({"text": "t", "value": " "})"), HasSubstr("rows:1: \"value\""));
 }
 

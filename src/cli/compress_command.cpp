@@ -21,6 +21,12 @@ struct Flags {
   bool json = false;
 };
 
+std::string codec_help() {
+  std::string help = "Lossless codec:";
+  for (const Codec* codec : codecs()) help += fmt::format(" {}", codec->name());
+  return help;
+}
+
 /// "5GB", "500MB", "1000000": decimal units, as Hugging Face's max_shard_size has them.
 std::uint64_t parse_size(const std::string& text) {
   std::size_t used = 0;
@@ -159,8 +165,7 @@ void add_compress_command(CLI::App& app) {
   command->add_option("--activations", flags->activations, "How inputs of linear layers are quantized")
       ->capture_default_str()
       ->check(CLI::IsMember({"per-token", "per-tensor-static", "none"}));
-  command->add_option("--codec", options.recipe.codec, "Lossless codec: ans, zstd, deflate, lz4, snappy, raw")
-      ->capture_default_str();
+  command->add_option("--codec", options.recipe.codec, codec_help())->capture_default_str();
   command->add_option("--skip", options.recipe.skip,
                       "Leave tensors whose name matches this shell pattern as they are (repeatable)");
   command->add_option("--statistics", options.statistics,

@@ -13,10 +13,22 @@ namespace {
 
 using Visitor = std::function<void(const BenchMatrix&)>;
 
+/// The linear layers of the decoder; embeddings and head have other statistics.
 void visit_container(const std::filesystem::path& directory, const Visitor& visit) {
   const Container container(directory);
+  ModelSpec spec = load_model_spec(directory);
+  resolve_names(spec, [&](const std::string& name) {
+    return container.coded().contains(name) || container.plain().contains(name);
+  });
+  std::vector<const LinearSpec*> linears;
+  for (const LayerSpec& layer : spec.layers) {
+    for (const LinearSpec* linear : layer.linears()) linears.push_back(linear);
+  }
   AlignedVector<std::int8_t> weights;
-  for (const auto& [name, tensor] : container.coded()) {
+  for (const LinearSpec* linear : linears) {
+    const auto found = container.coded().find(linear->weight());
+    if (found == container.coded().end()) continue;  // left as it was
+    const CodedTensor& tensor = found->second;
     check_interrupt();
     const auto cols = static_cast<std::size_t>(tensor.cols);
     weights.resize(static_cast<std::size_t>(tensor.rows) * cols);

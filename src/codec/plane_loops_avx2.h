@@ -208,7 +208,7 @@ class PendingLevels {
  public:
   PendingLevels(const PlaneClass& c, int begin, int end, const Block256& block) : count_(end - begin) {
     for (int i = 0; i < count_; ++i) {
-      const auto level = static_cast<std::size_t>(begin + i);
+      const auto level = static_cast<std::size_t>(begin) + static_cast<std::size_t>(i);
       step_[i] = _mm256_set1_epi8(static_cast<char>(c.step[level] << c.low_bits));
       bits_[i] = block.bits[level];
     }

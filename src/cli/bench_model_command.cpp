@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/memory_flags.h"
 #include "cli/table.h"
 #include "cli/thread_flags.h"
 #include "eval/model_bench.h"
@@ -21,6 +22,7 @@ struct Flags {
   std::string model;
   ModelBenchOptions options;
   ThreadFlags threads;
+  MemoryFlags memory;
   bool json = false;
 };
 
@@ -78,17 +80,20 @@ void print_json(const ModelBench& bench, const Flags& flags, int threads) {
 }
 
 void run(Flags& flags, bool prompt_given, bool count_given) {
-  Model model(flags.model, {.threads = flags.threads.threads, .cpus = flags.threads.cpu_list()});
   // The defaults are for any model; a number that was asked for is taken at its word.
-  const std::int64_t context = model.spec().max_positions;
+  const std::int64_t context = load_model_spec(flags.model).max_positions;
   if (!prompt_given) flags.options.prompt = std::min(flags.options.prompt, context);
   if (!count_given) flags.options.generate = std::min(flags.options.generate, context);
+  Model model(flags.model, {.threads = flags.threads.threads,
+                            .cpus = flags.threads.cpu_list(),
+                            .memory = flags.memory.options(memory_use(flags.options))});
   const ModelBench bench = bench_model(model, flags.options);
   const int threads = model.workspace().pool().size();
   if (flags.json) {
     print_json(bench, flags, threads);
   } else {
     print_text(bench, flags, threads);
+    if (model.memory()) fmt::print("{}\n", describe(*model.memory()));
   }
 }
 
@@ -111,6 +116,7 @@ void add_model_bench(CLI::App& bench) {
       ->capture_default_str()
       ->check(CLI::Range(1, 4096));
   flags->threads.add_to(bench);
+  flags->memory.add_to(bench);
   bench.add_option("--repetitions", options.repetitions, "Times that each is measured; the median counts")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));

@@ -6,6 +6,7 @@
 #include "base/interrupt.h"
 #include "cli/command.h"
 #include "cli/line_reader.h"
+#include "cli/memory_flags.h"
 #include "cli/output.h"
 #include "cli/sampling_flags.h"
 #include "cli/thread_flags.h"
@@ -28,6 +29,8 @@ struct Flags {
   std::int64_t count = 1024;
   SamplingOptions sampling;
   ThreadFlags threads;
+  MemoryFlags memory;
+  std::int64_t context = 0;
   bool stats = false;
 };
 
@@ -75,8 +78,14 @@ void chat(const Flags& flags) {
   const ChatTemplate chat_template = flags.chat_template.empty()
                                          ? ChatTemplate::load(flags.model)
                                          : ChatTemplate::from_file(flags.chat_template, flags.model);
-  Model model(flags.model, {.threads = flags.threads.threads, .cpus = flags.threads.cpu_list()});
   const auto tokenizer = load_tokenizer(flags.model);
+  constexpr std::int64_t kContext = 4096;  // a model's own may take more memory than its weights
+  const std::int64_t context = flags.context == 0 && flags.memory.given() ? kContext : flags.context;
+  const MemoryUse use = {.context = context, .prompt = ChatSession::kPromptBlock};
+  Model model(flags.model, {.threads = flags.threads.threads,
+                            .cpus = flags.threads.cpu_list(),
+                            .context = context,
+                            .memory = flags.memory.options(use)});
   ChatSession session(model, *tokenizer, chat_template, flags.system);
   Sampler sampler(flags.sampling);
   LineReader input;
@@ -115,7 +124,13 @@ void add_chat_command(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
   add_sampling_flags(*command, flags->sampling);
+  command
+      ->add_option("-c,--context", flags->context,
+                   "Tokens of the conversation, at most; 0: the model's context, with --memory at most 4096")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   flags->threads.add_to(*command);
+  flags->memory.add_to(*command);
   command->add_flag("--stats", flags->stats, "Print tokens and speed after each answer");
   command->footer(std::string("In the conversation:\n") + kHelp);
   command->callback([flags] { chat(*flags); });

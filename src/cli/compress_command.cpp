@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/size_text.h"
 #include "cli/table.h"
 #include "compress/compress.h"
 
@@ -25,28 +26,6 @@ std::string codec_help() {
   std::string help = "Lossless codec:";
   for (const Codec* codec : codecs()) help += fmt::format(" {}", codec->name());
   return help;
-}
-
-/// "5GB", "500MB", "1000000": decimal units, as Hugging Face's max_shard_size has them.
-std::uint64_t parse_size(const std::string& text) {
-  std::size_t used = 0;
-  double value = 0;
-  try {
-    value = std::stod(text, &used);
-  } catch (const std::exception&) {
-    used = 0;
-  }
-  const std::string unit = text.substr(used);
-  double factor = 0;
-  if (unit.empty() || unit == "B") factor = 1;
-  if (unit == "KB" || unit == "kB") factor = 1e3;
-  if (unit == "MB") factor = 1e6;
-  if (unit == "GB") factor = 1e9;
-  if (used == 0 || factor == 0 || !(value * factor >= 1 && value * factor < 1e18)) {
-    throw UsageError(
-        fmt::format("--max-shard-size: expected a size such as 5GB or 500MB, found \"{}\"", text));
-  }
-  return static_cast<std::uint64_t>(value * factor);
 }
 
 void parse_alpha(const std::string& text, CompressOptions& options) {
@@ -117,7 +96,7 @@ void print_json(const CompressReport& report, const CompressOptions& options) {
 
 void compress(Flags& flags) {
   parse_alpha(flags.alpha, flags.options);
-  flags.options.max_shard_bytes = parse_size(flags.shard_size);
+  flags.options.max_shard_bytes = parse_size(flags.shard_size, "--max-shard-size");
   flags.options.recipe.activations = parse_activation_mode(flags.activations);
   const CompressReport report = compress_model(flags.options);
   if (flags.json) {

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/memory_flags.h"
 #include "cli/thread_flags.h"
 #include "eval/perplexity.h"
 
@@ -21,6 +22,7 @@ struct Flags {
   PerplexityOptions options;
   bool bos = false;
   ThreadFlags threads;
+  MemoryFlags memory;
   bool json = false;
 };
 
@@ -54,9 +56,14 @@ void print_json(const PerplexityResult& result) {
 }
 
 void evaluate(Flags& flags) {
-  Model model(flags.model, {.threads = flags.threads.threads, .cpus = flags.threads.cpu_list()});
+  if (flags.memory.given() && !flags.reference.empty())
+    throw UsageError("--memory: a budget is for one model, not for a --reference beside it");
   const auto tokenizer = load_tokenizer(flags.model);
   const std::vector<TokenId> text = tokenizer->encode(read_file(flags.text));
+  const MemoryUse use = memory_use(load_model_spec(flags.model), flags.options);
+  Model model(flags.model, {.threads = flags.threads.threads,
+                            .cpus = flags.threads.cpu_list(),
+                            .memory = flags.memory.options(use)});
   std::unique_ptr<Model> reference;
   if (!flags.reference.empty()) {
     reference = std::make_unique<Model>(
@@ -79,6 +86,7 @@ void evaluate(Flags& flags) {
         shown = done;
       });
   progress.reset();
+  if (model.memory()) fmt::print(stderr, "{}\n", describe(*model.memory()));
   if (flags.json) {
     print_json(result);
   } else {
@@ -110,6 +118,7 @@ void add_eval_command(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   command->add_flag("--bos", flags->bos, "Put the model's BOS token before every window");
   flags->threads.add_to(*command);
+  flags->memory.add_to(*command);
   command->add_flag("--json", flags->json, "Print the result as JSON");
   command->callback([flags] { evaluate(*flags); });
   add_task_eval(*eval);

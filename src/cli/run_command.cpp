@@ -1,5 +1,6 @@
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <iostream>
 #include <iterator>
@@ -10,6 +11,7 @@
 #include "base/memory.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/memory_flags.h"
 #include "cli/output.h"
 #include "cli/sampling_flags.h"
 #include "cli/thread_flags.h"
@@ -26,6 +28,7 @@ struct Flags {
   std::int64_t count = 128;
   SamplingOptions sampling;
   ThreadFlags threads;
+  MemoryFlags memory;
   bool ignore_eos = false;
   bool no_echo = false;
 };
@@ -74,9 +77,13 @@ void run(Flags& flags) {
   if (flags.prompt == "-") {
     flags.prompt.assign(std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>());
   }
-  Model model(flags.model, {.threads = flags.threads.threads, .cpus = flags.threads.cpu_list()});
   const auto tokenizer = load_tokenizer(flags.model);
   std::vector<TokenId> prompt = tokenizer->encode_prompt(flags.prompt);
+  const auto tokens = static_cast<std::int64_t>(std::max<std::size_t>(prompt.size(), 1));
+  const MemoryUse use = {.context = tokens + flags.count, .prompt = std::min(tokens, kPromptBlock)};
+  Model model(flags.model, {.threads = flags.threads.threads,
+                            .cpus = flags.threads.cpu_list(),
+                            .memory = flags.memory.options(use)});
   if (prompt.empty() && model.spec().bos) prompt.push_back(static_cast<TokenId>(*model.spec().bos));
   if (!flags.no_echo) print_out(flags.prompt);
 
@@ -96,6 +103,7 @@ void run(Flags& flags) {
   fmt::print(stderr, "decode: {} tokens, {:.1f} tokens/s ({})\n", stats.generated_tokens,
              rate(stats.decode_passes, stats.decode_seconds), describe(stats.end));
   print_weights(model);
+  if (model.memory()) fmt::print(stderr, "{}\n", describe(*model.memory()));
   fmt::print(stderr, "peak RSS: {}\n", format_bytes(peak_rss_bytes()));
   if (stats.end == GenerationStats::End::kStopped) throw Interrupted("interrupted");
 }
@@ -113,6 +121,7 @@ void add_run_command(CLI::App& app) {
       ->check(CLI::NonNegativeNumber);
   add_sampling_flags(*command, flags->sampling);
   flags->threads.add_to(*command);
+  flags->memory.add_to(*command);
   command->add_flag("--ignore-eos", flags->ignore_eos, "Go on after an end-of-text token");
   command->add_flag("--no-display-prompt", flags->no_echo, "Print only what is generated");
   command->callback([flags] { run(*flags); });

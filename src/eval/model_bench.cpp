@@ -138,6 +138,19 @@ std::uint64_t weight_bytes_per_pass(const Model& model) {
   return bytes;
 }
 
+MemoryUse memory_use(const ModelBenchOptions& options) {
+  std::int64_t most = 1;
+  for (const std::int64_t sequences : options.sequences) most = std::max(most, sequences);
+  MemoryUse use;
+  use.context = std::max<std::int64_t>({options.prompt, options.generate, 1});
+  // Caches of the token passes, or the one of the prompt.
+  use.sequences = (std::max(options.generate * most, options.prompt) + use.context - 1) / use.context;
+  use.tokens = most;
+  use.prompt = std::min(std::max<std::int64_t>(options.prompt, 1), kPromptBlock);
+  use.logit_rows = most;
+  return use;
+}
+
 ModelBench bench_model(Model& model, const ModelBenchOptions& options) {
   check(model.spec(), options);
   ModelBench result;

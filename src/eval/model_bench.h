@@ -36,6 +36,9 @@ struct ModelBench {
 /// of which a token takes a row.
 std::uint64_t weight_bytes_per_pass(const Model& model);
 
+/// What a model is used for by `bench_model`.
+MemoryUse memory_use(const ModelBenchOptions& options);
+
 /// Times passes over random tokens, as llama.cpp's llama-bench does: the prompt pass and the token passes
 /// each start with an empty cache, after a warm-up that does not count, and no sampler is in the way. Throws
 /// Error for numbers out of range, and for tokens that do not fit the context.

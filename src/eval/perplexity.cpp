@@ -199,6 +199,18 @@ class Evaluation {
 
 }  // namespace
 
+MemoryUse memory_use(const ModelSpec& spec, const PerplexityOptions& options) {
+  const std::int64_t context =
+      options.context > 0 ? options.context : std::min<std::int64_t>(spec.max_positions, 2048);
+  MemoryUse use;
+  use.context = context + (options.bos ? 1 : 0);
+  use.sequences = std::max<std::int64_t>(kBatchTokens / context, 1);
+  use.tokens = use.sequences * use.context;
+  use.logit_rows = kLogitRows;
+  use.head_reads = static_cast<double>(use.tokens) / kLogitRows;
+  return use;
+}
+
 PerplexityResult evaluate_perplexity(Model& model, Model* reference, std::span<const TokenId> text,
                                      const PerplexityOptions& options,
                                      const std::function<void(std::int64_t, std::int64_t)>& progress) {

@@ -39,6 +39,9 @@ struct PerplexityResult {
   std::optional<Comparison> comparison;
 };
 
+/// What a model is used for by `evaluate_perplexity`.
+MemoryUse memory_use(const ModelSpec& spec, const PerplexityOptions& options);
+
 /// `reference` may be nullptr. Throws Error when the vocabularies differ, the text has fewer than two
 /// tokens, or an option does not fit. `progress` gets the number of windows done and their total.
 PerplexityResult evaluate_perplexity(Model& model, Model* reference, std::span<const TokenId> text,

@@ -42,41 +42,57 @@ std::int64_t CodedTensor::chunk_rows(std::int64_t chunk) const {
   return std::min(rows_per_chunk, rows - chunk_begin(chunk));
 }
 
+std::uint64_t CodedTensor::chunk_offset(std::int64_t chunk) const {
+  return index[static_cast<std::size_t>(chunk) * kIndexFields];
+}
+
+std::uint64_t CodedTensor::chunk_size(std::int64_t chunk) const {
+  return index[static_cast<std::size_t>(chunk) * kIndexFields + 1];
+}
+
 std::span<const std::uint8_t> CodedTensor::chunk_bytes(std::int64_t chunk) const {
-  const std::uint64_t* entry = index.data() + static_cast<std::size_t>(chunk) * kIndexFields;
-  return data.subspan(entry[0], entry[1]);
+  return data.subspan(chunk_offset(chunk), chunk_size(chunk));
 }
 
 void CodedTensor::decode_chunk(std::int64_t chunk, std::span<std::int8_t> out) const {
-  check_room(*this, chunk, out.size());
-  with_context(*this, chunk, [&] { decoder->decode(chunk_bytes(chunk), out); });
+  decode_chunk(chunk, chunk_bytes(chunk), out);
 }
 
-void CodedTensor::decode_chunk_in_order(std::int64_t chunk, std::span<std::int8_t> out) const {
+void CodedTensor::decode_chunk(std::int64_t chunk, std::span<const std::uint8_t> coded,
+                               std::span<std::int8_t> out) const {
   check_room(*this, chunk, out.size());
-  with_context(*this, chunk, [&] { decoder->decode_in_order(chunk_bytes(chunk), out); });
+  with_context(*this, chunk, [&] { decoder->decode(coded, out); });
 }
 
-PlaneCursor CodedTensor::open_planes(std::int64_t chunk) const {
+void CodedTensor::decode_chunk_in_order(std::int64_t chunk, std::span<const std::uint8_t> coded,
+                                        std::span<std::int8_t> out) const {
+  check_room(*this, chunk, out.size());
+  with_context(*this, chunk, [&] { decoder->decode_in_order(coded, out); });
+}
+
+PlaneCursor CodedTensor::open_planes(std::int64_t chunk, std::span<const std::uint8_t> coded) const {
   PlaneCursor cursor;
-  with_context(*this, chunk, [&] {
-    cursor = dynamic_cast<const PlaneDecoder&>(*decoder).open(chunk_bytes(chunk), chunk_rows(chunk));
-  });
+  with_context(*this, chunk,
+               [&] { cursor = dynamic_cast<const PlaneDecoder&>(*decoder).open(coded, chunk_rows(chunk)); });
   return cursor;
 }
 
-const std::int8_t* CodedTensor::direct(std::int64_t chunk) const {
-  return decoder->direct(chunk_bytes(chunk), static_cast<std::size_t>(chunk_rows(chunk) * cols));
+const std::int8_t* CodedTensor::direct(std::int64_t chunk, std::span<const std::uint8_t> coded) const {
+  return decoder->direct(coded, static_cast<std::size_t>(chunk_rows(chunk) * cols));
+}
+
+void CodedTensor::verify_chunk(std::int64_t chunk, std::span<const std::uint8_t> coded) const {
+  const std::uint64_t expected = index[static_cast<std::size_t>(chunk) * kIndexFields + 2];
+  if (const std::uint64_t found = xxh3(coded); found != expected) {
+    fail("{}: checksum {}, expected {}: the file is damaged", chunk_where(*this, chunk), hex64(found),
+         hex64(expected));
+  }
 }
 
 void CodedTensor::verify_chunk(std::int64_t chunk) const {
-  const std::uint64_t* entry = index.data() + static_cast<std::size_t>(chunk) * kIndexFields;
-  const std::uint64_t found = xxh3(chunk_bytes(chunk));
-  if (found != entry[2]) {
-    fail("{}: checksum {}, expected {}: the file is damaged", chunk_where(*this, chunk), hex64(found),
-         hex64(entry[2]));
-  }
-  const auto padding = data.subspan(entry[0] + entry[1], align_up(entry[1]) - entry[1]);
+  verify_chunk(chunk, chunk_bytes(chunk));
+  const std::uint64_t end = chunk_offset(chunk) + chunk_size(chunk);
+  const auto padding = data.subspan(end, align_up(end) - end);
   if (!std::all_of(padding.begin(), padding.end(), [](std::uint8_t byte) { return byte == 0; })) {
     fail("{}: the padding behind it is not zero: the file is damaged", chunk_where(*this, chunk));
   }

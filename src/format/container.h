@@ -38,18 +38,27 @@ class CodedTensor {
   std::int64_t chunks() const;
   std::int64_t chunk_begin(std::int64_t chunk) const { return chunk * rows_per_chunk; }  // first row
   std::int64_t chunk_rows(std::int64_t chunk) const;
+  std::uint64_t chunk_offset(std::int64_t chunk) const;  // in `data`
+  std::uint64_t chunk_size(std::int64_t chunk) const;    // bytes
   std::span<const std::uint8_t> chunk_bytes(std::int64_t chunk) const;
 
   /// Decodes a chunk into chunk_rows * cols weights. Errors name file, tensor and chunk. Thread-safe.
   void decode_chunk(std::int64_t chunk, std::span<std::int8_t> out) const;
-  /// The same with each row's columns in the order decoder->column_order(), which is faster.
-  void decode_chunk_in_order(std::int64_t chunk, std::span<std::int8_t> out) const;
-  /// A chunk of a codec whose decoder is a PlaneDecoder with a table(), at its first row.
-  PlaneCursor open_planes(std::int64_t chunk) const;
   /// The weights where the codec stores them raw, else nullptr.
-  const std::int8_t* direct(std::int64_t chunk) const;
+  const std::int8_t* direct(std::int64_t chunk) const { return direct(chunk, chunk_bytes(chunk)); }
   /// Compares the chunk with its checksum and its padding with zero; throws Error when they differ.
   void verify_chunk(std::int64_t chunk) const;
+
+  // The same for those who hold the chunk's bytes, `coded`, somewhere else than in `data`.
+  void decode_chunk(std::int64_t chunk, std::span<const std::uint8_t> coded,
+                    std::span<std::int8_t> out) const;
+  /// With each row's columns in the order decoder->column_order(), which is faster.
+  void decode_chunk_in_order(std::int64_t chunk, std::span<const std::uint8_t> coded,
+                             std::span<std::int8_t> out) const;
+  /// A chunk of a codec whose decoder is a PlaneDecoder with a table(), at its first row.
+  PlaneCursor open_planes(std::int64_t chunk, std::span<const std::uint8_t> coded) const;
+  const std::int8_t* direct(std::int64_t chunk, std::span<const std::uint8_t> coded) const;
+  void verify_chunk(std::int64_t chunk, std::span<const std::uint8_t> coded) const;
 
   /// Bytes of everything stored for this tensor: chunks with padding, its part of the index with table and
   /// scales, unless they are shared with a tensor before it.
@@ -90,6 +99,8 @@ class Container {
   const std::map<std::string, CodedTensor>& coded() const { return coded_; }
   /// Tensors stored as they were (norms, biases, skipped weights) by name.
   const std::map<std::string, TensorView>& plain() const { return plain_; }
+  /// XXH3 of the tensors that are not coded, by name.
+  const std::map<std::string, std::uint64_t>& checksums() const { return checksums_; }
   /// The files of the container, but config.json, by name.
   const std::map<std::string, StoredFile>& files() const { return files_; }
 

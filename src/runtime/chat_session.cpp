@@ -12,8 +12,6 @@ namespace twofold {
 
 namespace {
 
-constexpr std::size_t kBlock = 256;  // tokens evaluated between two looks at the interrupt
-
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -35,7 +33,9 @@ ChatSession::ChatSession(Model& model, const Tokenizer& tokenizer, const ChatTem
       tokenizer_(tokenizer),
       template_(chat_template),
       system_(std::move(system)),
-      cache_(model.spec()) {}
+      cache_(model.spec()) {
+  if (model.memory()) cache_.reserve(model.spec(), model.spec().max_positions);
+}
 
 void ChatSession::reset() {
   messages_.clear();
@@ -126,12 +126,13 @@ ChatReply ChatSession::reply(const std::string& message, std::int64_t count, Sam
 
   const auto start = std::chrono::steady_clock::now();
   std::vector<float> logits;
+  const auto most = static_cast<std::size_t>(model_.block_tokens(kPromptBlock));
   while (tokens_.size() < tokens.size()) {
     if (interrupted()) {
       reply.stats.end = GenerationStats::End::kStopped;
       return reply;
     }
-    const std::size_t size = std::min(kBlock, tokens.size() - tokens_.size());
+    const std::size_t size = std::min(most, tokens.size() - tokens_.size());
     const Sequence block{&cache_, std::span(tokens).subspan(tokens_.size(), size)};
     logits = model_.forward({&block, 1}, Model::Logits::kLast);
     tokens_.insert(tokens_.end(), block.tokens.begin(), block.tokens.end());

@@ -23,6 +23,8 @@ struct ChatReply {
 /// encoded again, and as far as its tokens are those of the turn before, so are keys and values.
 class ChatSession {
  public:
+  static constexpr std::int64_t kPromptBlock = 256;  // tokens evaluated between two looks at the interrupt
+
   /// The three must outlive the session. `system`: the system prompt, or empty for none of one's own.
   ChatSession(Model& model, const Tokenizer& tokenizer, const ChatTemplate& chat_template,
               std::string system);

@@ -18,11 +18,11 @@ constexpr std::int64_t kMaxChannels = 131072;
 
 /// The chunk's weights: where they lie when the codec stores them raw, else decoded into `buffer`.
 const std::int8_t* chunk_weights(const CodedTensor& tensor, std::int64_t chunk,
-                                 AlignedVector<std::int8_t>& buffer) {
-  if (const std::int8_t* direct = tensor.direct(chunk)) return direct;
+                                 std::span<const std::uint8_t> coded, AlignedVector<std::int8_t>& buffer) {
+  if (const std::int8_t* direct = tensor.direct(chunk, coded)) return direct;
   const auto size = static_cast<std::size_t>(tensor.chunk_rows(chunk) * tensor.cols);
   std::int8_t* out = scratch(buffer, size);
-  tensor.decode_chunk(chunk, {out, size});
+  tensor.decode_chunk(chunk, coded, {out, size});
   return out;
 }
 
@@ -37,6 +37,7 @@ class CodedLinear final : public Linear {
       : weight_(weight), mode_(mode) {
     rows_ = weight.rows;
     cols_ = weight.cols;
+    placed_.bytes = weight.data;
     bias_ = std::move(bias);
     if (cols_ > kMaxChannels) {
       fail("{}: {}: expected at most {} input channels, found {}", weight.file, weight.name, kMaxChannels,
@@ -51,7 +52,14 @@ class CodedLinear final : public Linear {
     input_key_ = xxh3(bytes_of<float>(inverse_scale_)) + 3 * xxh3(bytes_of<std::int32_t>(order_));
   }
 
+  StoredWeight stored() const override { return {weight_.name, weight_.file, weight_.data, &weight_}; }
+
   std::int64_t units() const override { return weight_.chunks(); }
+
+  ByteRange unit_bytes(std::int64_t unit) const override {
+    const std::uint64_t begin = weight_.chunk_offset(unit);
+    return {begin, begin + weight_.chunk_size(unit)};
+  }
 
   bool same_input(const Linear& other) const override {
     const auto* coded = dynamic_cast<const CodedLinear*>(&other);
@@ -106,15 +114,16 @@ class CodedLinear final : public Linear {
     }
   }
 
-  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y,
-                std::size_t y_stride, Workspace::Worker& worker) const override {
+  void multiply(std::int64_t unit, const StoredPart& part, const LinearInput& input, std::int64_t tokens,
+                float* y, std::size_t y_stride, Workspace::Worker& worker) const override {
+    const auto coded = part.at(weight_.chunk_offset(unit), weight_.chunk_size(unit));
     const auto first = static_cast<std::size_t>(weight_.chunk_begin(unit));
     const auto rows = static_cast<std::size_t>(weight_.chunk_rows(unit));
     const auto cols = static_cast<std::size_t>(cols_);
     const auto n = static_cast<std::size_t>(tokens);
     y += first;
     if (mode_ == ActivationMode::kNone) {
-      const std::int8_t* w = chunk_weights(weight_, unit, worker.weights);
+      const std::int8_t* w = chunk_weights(weight_, unit, coded, worker.weights);
       float* floats = scratch(worker.floats, rows * cols);
       for (std::size_t i = 0; i < rows * cols; ++i) floats[i] = w[i];
       sgemm(input.x, n, cols, floats, rows, y, y_stride);
@@ -123,12 +132,12 @@ class CodedLinear final : public Linear {
     }
     std::int32_t* sums = scratch(worker.sums, n * rows);
     if (n == 1 && planes_ != nullptr) {
-      multiply_coded(unit, rows, input, sums);
+      multiply_coded(unit, coded, rows, input, sums);
     } else {
-      const std::int8_t* w = weight_.direct(unit);
+      const std::int8_t* w = weight_.direct(unit, coded);
       if (w == nullptr) {
         const std::span<std::int8_t> decoded(scratch(worker.weights, rows * cols), rows * cols);
-        weight_.decode_chunk_in_order(unit, decoded);
+        weight_.decode_chunk_in_order(unit, coded, decoded);
         w = decoded.data();
       }
       ops().matmul_i8(w, rows, cols, input.packed.data(), n, sums, rows);
@@ -154,10 +163,10 @@ class CodedLinear final : public Linear {
   }
 
   /// One token: straight from the coded weights.
-  void multiply_coded(std::int64_t unit, std::size_t rows, const LinearInput& input,
-                      std::int32_t* sums) const {
+  void multiply_coded(std::int64_t unit, std::span<const std::uint8_t> coded, std::size_t rows,
+                      const LinearInput& input, std::int32_t* sums) const {
     static const PlaneDot dot = plane_dot(active_isa());
-    PlaneCursor cursor = weight_.open_planes(unit);
+    PlaneCursor cursor = weight_.open_planes(unit, coded);
     dot(*planes_, cursor, rows, input.q.data(), sums);
     const std::int32_t base = plane_base_sum(*planes_, input.group_sums);
     for (std::size_t r = 0; r < rows; ++r) sums[r] += base;
@@ -182,6 +191,10 @@ class CodedEmbedding final : public Embedding {
  public:
   explicit CodedEmbedding(const CodedTensor& weight) : weight_(weight) {}
 
+  StoredWeight stored() const override { return {weight_.name, weight_.file, weight_.data, &weight_}; }
+
+  void read_from(FilePart file) override { file_ = std::move(file); }
+
   void lookup(std::span<const std::int32_t> ids, float* out, Workspace& workspace) const override {
     // Visit the ids in order of their chunks, so that a prompt decodes each chunk once.
     std::vector<std::size_t> order(ids.size());
@@ -190,10 +203,12 @@ class CodedEmbedding final : public Embedding {
                      [&](std::size_t a, std::size_t b) { return ids[a] < ids[b]; });
     const auto cols = static_cast<std::size_t>(weight_.cols);
     std::int64_t current = -1;
+    AlignedVector<std::uint8_t> coded;  // of a chunk that was read
     const std::int8_t* w = nullptr;
     for (const std::size_t i : order) {
       const std::int64_t chunk = ids[i] / weight_.rows_per_chunk;
-      if (chunk != current) w = chunk_weights(weight_, chunk, workspace.worker(0).weights);
+      if (chunk != current)
+        w = chunk_weights(weight_, chunk, chunk_bytes(chunk, coded), workspace.worker(0).weights);
       current = chunk;
       const std::int8_t* row = w + static_cast<std::size_t>(ids[i] - weight_.chunk_begin(chunk)) * cols;
       const float step = weight_.scale[weight_.scale.size() > 1 ? static_cast<std::size_t>(ids[i]) : 0];
@@ -205,7 +220,16 @@ class CodedEmbedding final : public Embedding {
   }
 
  private:
+  std::span<const std::uint8_t> chunk_bytes(std::int64_t chunk, AlignedVector<std::uint8_t>& buffer) const {
+    if (file_.file == nullptr) return weight_.chunk_bytes(chunk);
+    buffer.resize(weight_.chunk_size(chunk));
+    file_.file->read(file_.offset + weight_.chunk_offset(chunk), buffer);
+    weight_.verify_chunk(chunk, buffer);
+    return buffer;
+  }
+
   const CodedTensor& weight_;
+  FilePart file_;
 };
 
 }  // namespace

@@ -42,16 +42,40 @@ const float* float_rows(const TensorView& weight, std::int64_t cols, std::int64_
   return out;
 }
 
+/// Bytes of a row as it is stored; rows are whole blocks.
+std::uint64_t row_bytes(const TensorView& weight) {
+  const auto rows = static_cast<std::uint64_t>(weight.shape.at(0));
+  return rows == 0 ? 0 : weight.bytes.size() / rows;
+}
+
+/// Some rows of a matrix as a matrix of its own.
+TensorView rows_of(const TensorView& weight, std::span<const std::uint8_t> bytes, std::int64_t rows) {
+  TensorView part = weight;
+  part.shape[0] = rows;
+  part.bytes = bytes;
+  return part;
+}
+
 class DenseLinear final : public Linear {
  public:
   DenseLinear(const TensorView& weight, std::vector<float> bias) : weight_(weight) {
     rows_ = weight.shape.at(0);
     cols_ = weight.shape.at(1);
     bias_ = std::move(bias);
+    placed_.bytes = weight.bytes;
     unit_rows_ = std::clamp<std::int64_t>(kUnitWeights / std::max<std::int64_t>(cols_, 1), 16, 128);
   }
 
+  StoredWeight stored() const override { return {weight_.name, weight_.file, weight_.bytes}; }
+
   std::int64_t units() const override { return (rows_ + unit_rows_ - 1) / unit_rows_; }
+
+  ByteRange unit_bytes(std::int64_t unit) const override {
+    if (weight_.paired_rows != 0) return {0, weight_.bytes.size()};  // rows are not in the order of the model
+    const auto begin = static_cast<std::uint64_t>(unit * unit_rows_);
+    const auto end = static_cast<std::uint64_t>(std::min((unit + 1) * unit_rows_, rows_));
+    return {begin * row_bytes(weight_), end * row_bytes(weight_)};
+  }
 
   void prepare(const float* x, std::int64_t, LinearInput& input, ThreadPool&) const override { input.x = x; }
 
@@ -59,11 +83,15 @@ class DenseLinear final : public Linear {
     return dynamic_cast<const DenseLinear*>(&other) != nullptr;
   }
 
-  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y,
-                std::size_t y_stride, Workspace::Worker& worker) const override {
+  void multiply(std::int64_t unit, const StoredPart& part, const LinearInput& input, std::int64_t tokens,
+                float* y, std::size_t y_stride, Workspace::Worker& worker) const override {
     const std::int64_t begin = unit * unit_rows_;
     const std::int64_t count = std::min(unit_rows_, rows_ - begin);
-    const float* w = float_rows(weight_, cols_, begin, count, worker.floats);
+    const ByteRange range = unit_bytes(unit);
+    const auto bytes = part.at(range.begin, range.end - range.begin);
+    const bool whole = weight_.paired_rows != 0;
+    const float* w = float_rows(rows_of(weight_, bytes, whole ? rows_ : count), cols_, whole ? begin : 0,
+                                count, worker.floats);
     sgemm(input.x, static_cast<std::size_t>(tokens), static_cast<std::size_t>(cols_), w,
           static_cast<std::size_t>(count), y + begin, y_stride);
     if (bias_.empty()) return;
@@ -85,9 +113,14 @@ class TransposedLinear final : public Linear {
     rows_ = weight.shape.at(1);
     cols_ = weight.shape.at(0);
     bias_ = std::move(bias);
+    placed_.bytes = weight.bytes;
   }
 
+  StoredWeight stored() const override { return {weight_.name, weight_.file, weight_.bytes}; }
+
   std::int64_t units() const override { return (rows_ + kUnitRows - 1) / kUnitRows; }
+
+  ByteRange unit_bytes(std::int64_t) const override { return {0, weight_.bytes.size()}; }
 
   void prepare(const float* x, std::int64_t, LinearInput& input, ThreadPool&) const override { input.x = x; }
 
@@ -95,8 +128,8 @@ class TransposedLinear final : public Linear {
     return dynamic_cast<const TransposedLinear*>(&other) != nullptr;
   }
 
-  void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y,
-                std::size_t y_stride, Workspace::Worker& worker) const override {
+  void multiply(std::int64_t unit, const StoredPart& part, const LinearInput& input, std::int64_t tokens,
+                float* y, std::size_t y_stride, Workspace::Worker& worker) const override {
     const auto begin = static_cast<std::size_t>(unit * kUnitRows);
     const auto count = static_cast<std::size_t>(std::min(kUnitRows, rows_ - unit * kUnitRows));
     const auto cols = static_cast<std::size_t>(cols_);
@@ -104,8 +137,7 @@ class TransposedLinear final : public Linear {
     float* block = scratch(worker.floats, cols * count);
     for (std::size_t c = 0; c < cols; ++c) {
       const std::size_t first = c * static_cast<std::size_t>(rows_) + begin;
-      to_float(weight_.dtype, weight_.bytes.subspan(first * width, count * width),
-               {block + c * count, count});
+      to_float(weight_.dtype, part.at(first * width, count * width), {block + c * count, count});
     }
     const auto n = static_cast<std::size_t>(tokens);
     ops().gemm_nn({.a = input.x,
@@ -132,10 +164,22 @@ class DenseEmbedding final : public Embedding {
  public:
   explicit DenseEmbedding(const TensorView& weight) : weight_(weight) {}
 
+  StoredWeight stored() const override { return {weight_.name, weight_.file, weight_.bytes}; }
+
+  void read_from(FilePart file) override { file_ = std::move(file); }
+
   void lookup(std::span<const std::int32_t> ids, float* out, Workspace& workspace) const override {
     const std::int64_t cols = weight_.shape.at(1);
+    AlignedVector<std::uint8_t> bytes;  // of a row that was read
     for (const std::int32_t id : ids) {
-      const float* row = float_rows(weight_, cols, id, 1, workspace.worker(0).floats);
+      const float* row = nullptr;
+      if (file_.file == nullptr) {
+        row = float_rows(weight_, cols, id, 1, workspace.worker(0).floats);
+      } else {
+        bytes.resize(row_bytes(weight_));
+        file_.file->read(file_.offset + static_cast<std::uint64_t>(id) * bytes.size(), bytes);
+        row = float_rows(rows_of(weight_, bytes, 1), cols, 0, 1, workspace.worker(0).floats);
+      }
       std::memcpy(out, row, static_cast<std::size_t>(cols) * sizeof(float));
       out += cols;
     }
@@ -143,6 +187,7 @@ class DenseEmbedding final : public Embedding {
 
  private:
   TensorView weight_;
+  FilePart file_;
 };
 
 }  // namespace

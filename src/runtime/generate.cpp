@@ -10,8 +10,6 @@ namespace twofold {
 
 namespace {
 
-constexpr std::size_t kPrefillBlock = 512;  // tokens
-
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -20,9 +18,10 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 std::vector<float> prefill(Model& model, KvCache& cache, const std::vector<std::int32_t>& tokens) {
   std::vector<float> logits;
-  for (std::size_t begin = 0; begin < tokens.size(); begin += kPrefillBlock) {
+  const auto most = static_cast<std::size_t>(model.block_tokens(kPromptBlock));
+  for (std::size_t begin = 0; begin < tokens.size(); begin += most) {
     check_interrupt();
-    const std::size_t count = std::min(kPrefillBlock, tokens.size() - begin);
+    const std::size_t count = std::min(most, tokens.size() - begin);
     const Sequence block{&cache, std::span(tokens).subspan(begin, count)};
     logits = model.forward({&block, 1}, Model::Logits::kLast);
   }

@@ -25,6 +25,8 @@ GenerationStats generate(Model& model, const std::vector<std::int32_t>& prompt, 
                          bool ignore_eos, Sampler& sampler,
                          const std::function<bool(std::int32_t)>& on_token);
 
+inline constexpr std::int64_t kPromptBlock = 512;  // tokens of a prompt's pass, at most
+
 /// Feeds tokens to one sequence in blocks, so that the activations of a long prompt stay small, and returns
 /// the last logits.
 std::vector<float> prefill(Model& model, KvCache& cache, const std::vector<std::int32_t>& tokens);

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "runtime/weight_stream.h"
 
 namespace twofold {
 
@@ -27,30 +28,63 @@ std::string_view activation_mode_name(ActivationMode mode) {
   return "per-token";
 }
 
+namespace {
+
+constexpr std::size_t kMaxGroup = 8;
+
+/// Inputs of a group of layers: those that prepare them alike share one.
+struct GroupInputs {
+  LinearInput inputs[kMaxGroup];
+  std::size_t of[kMaxGroup] = {};
+
+  GroupInputs(std::span<const Linear* const> linears, const float* x, std::int64_t tokens, ThreadPool& pool) {
+    for (std::size_t i = 0; i < linears.size(); ++i) {
+      std::size_t twin = 0;
+      while (twin < i && !linears[i]->same_input(*linears[twin])) ++twin;
+      of[i] = twin;
+      if (twin == i) linears[i]->prepare(x, tokens, inputs[i], pool);
+    }
+  }
+};
+
+}  // namespace
+
 void multiply_group(std::span<const Linear* const> linears, const float* x, std::int64_t tokens,
                     std::span<float* const> y, Workspace& workspace) {
   const auto start = std::chrono::steady_clock::now();
-  constexpr std::size_t kMaxGroup = 8;
   if (linears.size() > kMaxGroup) fail("multiply_group: at most {} layers can share an input", kMaxGroup);
-  LinearInput inputs[kMaxGroup];
-  std::size_t input_of[kMaxGroup] = {};
-  std::size_t first_unit[kMaxGroup + 1] = {};
-  for (std::size_t i = 0; i < linears.size(); ++i) {
-    std::size_t twin = 0;
-    while (twin < i && !linears[i]->same_input(*linears[twin])) ++twin;
-    input_of[i] = twin;
-    if (twin == i) linears[i]->prepare(x, tokens, inputs[i], workspace.pool());
-    first_unit[i + 1] = first_unit[i] + static_cast<std::size_t>(linears[i]->units());
-  }
+  const GroupInputs group(linears, x, tokens, workspace.pool());
+  const auto multiply = [&](std::size_t member, std::int64_t unit, const StoredPart& part, int worker) {
+    const Linear& linear = *linears[member];
+    linear.multiply(unit, part, group.inputs[group.of[member]], tokens, y[member],
+                    static_cast<std::size_t>(linear.rows()), workspace.worker(worker));
+  };
+
+  std::size_t first_unit[kMaxGroup + 1] = {};  // of those in memory
+  for (std::size_t i = 0; i < linears.size(); ++i)
+    first_unit[i + 1] =
+        first_unit[i] + (linears[i]->streamed() ? 0 : static_cast<std::size_t>(linears[i]->units()));
   workspace.pool().run(first_unit[linears.size()], [&](std::size_t begin, std::size_t end, int worker) {
     std::size_t member = 0;
     for (std::size_t unit = begin; unit < end; ++unit) {
       while (unit >= first_unit[member + 1]) ++member;
-      const Linear& linear = *linears[member];
-      linear.multiply(static_cast<std::int64_t>(unit - first_unit[member]), inputs[input_of[member]], tokens,
-                      y[member], static_cast<std::size_t>(linear.rows()), workspace.worker(worker));
+      multiply(member, static_cast<std::int64_t>(unit - first_unit[member]), linears[member]->placed(),
+               worker);
     }
   });
+  for (std::size_t i = 0; i < linears.size(); ++i) {
+    if (!linears[i]->streamed()) continue;
+    for (bool first = true, last = false; !last; first = false) {
+      const WeightStream::Block block =
+          first ? workspace.stream->take_first(*linears[i]) : workspace.stream->take_next(*linears[i]);
+      const auto units = static_cast<std::size_t>(block.last_unit - block.first_unit);
+      workspace.pool().run(units, [&](std::size_t begin, std::size_t end, int worker) {
+        for (std::size_t unit = begin; unit < end; ++unit)
+          multiply(i, block.first_unit + static_cast<std::int64_t>(unit), block.part, worker);
+      });
+      last = block.last;
+    }
+  }
   workspace.linear_seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 

@@ -2,9 +2,12 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
+#include <string_view>
 #include <vector>
 
+#include "base/file.h"
 #include "format/container.h"
 #include "runtime/workspace.h"
 #include "tensor/safetensors.h"
@@ -32,6 +35,31 @@ struct LinearInput {
   AlignedVector<std::int8_t> packed;     // q as matmul_i8 reads it
 };
 
+/// The stored bytes of a weight, or a part of them, in memory.
+struct StoredPart {
+  std::span<const std::uint8_t> bytes;
+  std::uint64_t begin = 0;  // of `bytes` in the whole
+
+  /// Bytes [offset, offset + size) of the whole, which must be in this part.
+  std::span<const std::uint8_t> at(std::uint64_t offset, std::uint64_t size) const {
+    return bytes.subspan(offset - begin, size);
+  }
+};
+
+/// A range of a weight's stored bytes.
+struct ByteRange {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+};
+
+/// Which weight it is and where its bytes are, as the files have it. Views live as long as the files.
+struct StoredWeight {
+  std::string_view name;                // of the tensor
+  std::string_view file;                // path
+  std::span<const std::uint8_t> bytes;  // in the file's mapping
+  const CodedTensor* coded = nullptr;   // or nullptr
+};
+
 /// The weights of one linear layer and the way to multiply by them. Rows are computed in units that are the
 /// same whatever the number of threads, so that results are too.
 class Linear {
@@ -40,16 +68,36 @@ class Linear {
   std::int64_t rows() const { return rows_; }
   std::int64_t cols() const { return cols_; }
 
+  virtual StoredWeight stored() const = 0;
   virtual std::int64_t units() const = 0;
-  /// y[t * y_stride + r] = (W x)[t, r] + b[r] for the rows r of one unit.
-  virtual void multiply(std::int64_t unit, const LinearInput& input, std::int64_t tokens, float* y,
-                        std::size_t y_stride, Workspace::Worker& worker) const = 0;
+  /// The stored bytes that a unit is computed from.
+  virtual ByteRange unit_bytes(std::int64_t unit) const = 0;
+  /// y[t * y_stride + r] = (W x)[t, r] + b[r] for the rows r of one unit. `part` has the unit's bytes.
+  virtual void multiply(std::int64_t unit, const StoredPart& part, const LinearInput& input,
+                        std::int64_t tokens, float* y, std::size_t y_stride,
+                        Workspace::Worker& worker) const = 0;
   /// Puts x [tokens, cols] into the form `multiply` wants.
   virtual void prepare(const float* x, std::int64_t tokens, LinearInput& input, ThreadPool& pool) const = 0;
   /// True when both prepare every input alike.
   virtual bool same_input(const Linear& other) const = 0;
 
+  /// All stored bytes, when they are in memory: mapped, or where `place` says.
+  const StoredPart& placed() const { return placed_; }
+  /// The weight's bytes are here from now on, and stay as long as this object.
+  void place(std::span<const std::uint8_t> bytes) {
+    placed_.bytes = bytes;
+    streamed_.reset();
+  }
+  /// The weight's bytes come, a few units at a time, from the workspace's stream under this number.
+  void stream(std::size_t number) {
+    placed_.bytes = {};
+    streamed_ = number;
+  }
+  std::optional<std::size_t> streamed() const { return streamed_; }
+
  protected:
+  StoredPart placed_;
+  std::optional<std::size_t> streamed_;
   std::int64_t rows_ = 0;
   std::int64_t cols_ = 0;
   std::vector<float> bias_;  // empty or `rows`
@@ -67,14 +115,24 @@ std::unique_ptr<Linear> make_coded_linear(const CodedTensor& weight, ActivationM
                                           std::vector<float> bias);
 
 /// y_i = W_i x + b_i for layers that share the input x [tokens, cols], as one parallel loop over all their
-/// units. y_i is [tokens, rows_i].
+/// units; those of streamed weights follow as they arrive. y_i is [tokens, rows_i].
 void multiply_group(std::span<const Linear* const> linears, const float* x, std::int64_t tokens,
                     std::span<float* const> y, Workspace& workspace);
+
+/// A tensor in its file.
+struct FilePart {
+  std::shared_ptr<const File> file;
+  std::uint64_t offset = 0;  // of the tensor
+};
 
 /// Rows of the token embedding, [vocab, hidden].
 class Embedding {
  public:
   virtual ~Embedding() = default;
+  virtual StoredWeight stored() const = 0;
+  /// Rows are read from the file from now on, not from the mapping. Coded rows are compared with their
+  /// checksums.
+  virtual void read_from(FilePart file) = 0;
   /// out[i] = row ids[i]. Every id must be in [0, vocab).
   virtual void lookup(std::span<const std::int32_t> ids, float* out, Workspace& workspace) const = 0;
 };

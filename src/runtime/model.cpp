@@ -36,6 +36,8 @@ Model::Model(const std::filesystem::path& directory, const Options& options)
   final_norm_ = weights_.norm(spec_.final_norm);
   project_out_ = weights_.linear(spec_.project_out);
   head_ = weights_.linear(spec_.head);
+  if (options.context > 0) spec_.max_positions = std::min(spec_.max_positions, options.context);
+  if (options.memory.budget > 0) keep_budget();
 }
 
 void Model::release_layer(std::size_t layer) const {

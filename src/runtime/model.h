@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -11,7 +12,9 @@
 #include "model/model_spec.h"
 #include "runtime/layer.h"
 #include "runtime/positions.h"
+#include "runtime/residency.h"
 #include "runtime/weight_loader.h"
+#include "runtime/weight_stream.h"
 #include "runtime/workspace.h"
 
 namespace twofold {
@@ -33,16 +36,21 @@ struct Sequence {
 };
 
 /// A model directory, original or Twofold, ready to compute. Weights stay mapped and are converted or
-/// decoded by blocks as they are used. One thread at a time.
+/// decoded by blocks as they are used; with a memory budget they are read instead, once or in every pass
+/// (docs/streaming.md). One thread at a time.
 class Model {
  public:
   struct Options {
     int threads = 0;             // 0: one per core, or per CPU of the list
     bool release_pages = false;  // give mapped weights back after use: small memory, more page faults
     std::vector<int> cpus = {};  // one thread stays on each; empty: wherever the system puts them
+    std::int64_t context = 0;    // max_positions is at most this; 0: the model's own
+    MemoryOptions memory = {};   // `release_pages` is for mapped weights
+    ReaderFactory reader = make_async_reader;  // of weights that are not mapped
   };
 
-  /// Throws Error for anything wrong with the directory: config, missing tensors, shapes.
+  /// Throws Error for anything wrong with the directory: config, missing tensors, shapes; and for a memory
+  /// budget that is too small, see split_budget.
   Model(const std::filesystem::path& directory, const Options& options);
 
   const ModelSpec& spec() const { return spec_; }
@@ -51,6 +59,12 @@ class Model {
   /// The checkpoint that holds the weights, coded or not.
   const Checkpoint& checkpoint() const { return weights_.checkpoint(); }
   Workspace& workspace() { return workspace_; }
+  /// How the memory budget is spent, when there is one.
+  const std::optional<MemoryReport>& memory() const { return memory_; }
+  /// The most tokens of a prompt to evaluate in one pass: `wanted`, or fewer to keep the budget.
+  std::int64_t block_tokens(std::int64_t wanted) const {
+    return memory_ ? std::min(wanted, memory_->block_tokens) : wanted;
+  }
 
   /// Which positions' logits are wanted.
   enum class Logits { kLast, kAll };
@@ -84,6 +98,10 @@ class Model {
   void release_layer(std::size_t layer) const;
 
  private:
+  std::vector<StreamEntry> in_order_of_use() const;
+  /// Reads weights into memory, or streams them, and lets the mappings go.
+  void keep_budget();
+
   ModelSpec spec_;
   Options options_;
   WeightLoader weights_;
@@ -96,6 +114,8 @@ class Model {
   NormWeights final_norm_;
   std::unique_ptr<Linear> project_out_;
   std::unique_ptr<Linear> head_;
+  std::optional<MemoryReport> memory_;
+  std::unique_ptr<WeightStream> stream_;  // last: it places weights in the linears
 };
 
 }  // namespace twofold

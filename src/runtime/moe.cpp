@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "kernels/ops.h"
 #include "runtime/feed_forward.h"
+#include "runtime/weight_stream.h"
 
 namespace twofold {
 
@@ -74,6 +75,15 @@ void run_moe(const MoeSpec& spec, const MoeWeights& weights, const float* x, std
   }
   std::vector<float> logits = multiply_one(*weights.router, x, tokens, workspace);
   const auto shares = route(spec, logits, n);
+  if (workspace.stream != nullptr) {
+    std::vector<const Linear*> used;
+    for (Size e = 0; e < shares.size(); ++e) {
+      if (shares[e].empty()) continue;
+      for (const auto& in : weights.experts[e].in) used.push_back(in.get());
+      used.push_back(weights.experts[e].down.get());
+    }
+    workspace.stream->expect(used);
+  }
   AlignedVector<float> gathered;
   AlignedVector<float> result;
   for (Size e = 0; e < shares.size(); ++e) {

@@ -122,7 +122,7 @@ std::uint64_t scratch_bytes(const ModelSpec& spec, const MemoryUse& use, std::in
       std::min(kQueries, n) * group * (2 * unsigned_of(spec.head_dim) + kKeyBlock + 2) * sizeof(float);
   std::uint64_t worker = shape.block_weights + std::max(scores, shape.floats ? 4 * shape.block_weights : 0);
   worker += n * shape.block_rows * sizeof(std::int32_t);
-  if (shape.floats && n > 4) worker += std::uint64_t{8} << 20;  // packed blocks of the BLAS
+  if (shape.floats && n > 4) worker += std::uint64_t{2} << 20;  // packed blocks of the BLAS
   return bytes + static_cast<std::uint64_t>(shape.threads) * worker;
 }
 

@@ -16,7 +16,7 @@ enum class Residency {
   kStreamed,  // in storage, read again by every pass that uses it
 };
 
-/// Weights by the name of their tensor ("model.layers.0.mlp.up_proj.weight").
+/// Weights of linear layers by the name of their tensor ("model.layers.0.mlp.up_proj.weight").
 using ResidencyPlan = std::map<std::string, Residency>;
 
 /// One weight as memory and storage see it.

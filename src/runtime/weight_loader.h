@@ -19,6 +19,8 @@ class WeightLoader {
 
   const Container* container() const { return container_.get(); }
   const Checkpoint& checkpoint() const;
+  /// How coded linears treat their inputs.
+  ActivationMode activations() const { return activations_; }
   /// True when there is a tensor of this name, coded or not.
   bool contains(const std::string& name) const;
 

@@ -9,6 +9,8 @@
 
 namespace twofold {
 
+class WeightStream;
+
 /// The thread pool of one engine and the scratch memory its workers decode into. Buffers only grow, to the
 /// largest chunk and batch seen.
 class Workspace {
@@ -25,7 +27,8 @@ class Workspace {
   ThreadPool& pool() { return pool_; }
   Worker& worker(int index) { return workers_[static_cast<std::size_t>(index)]; }
 
-  double linear_seconds = 0;  // spent in linear layers so far: what `bench` tells from the rest
+  WeightStream* stream = nullptr;  // where the weights come from that are not in memory; or none such
+  double linear_seconds = 0;       // spent in linear layers so far: what `bench` tells from the rest
 
  private:
   ThreadPool pool_;

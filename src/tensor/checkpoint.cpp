@@ -109,4 +109,18 @@ void Checkpoint::release(const TensorView& tensor) const {
   }
 }
 
+void Checkpoint::release_all() const {
+  if (gguf_) gguf_->release_all();
+  for (const auto& file : files_) file->release_all();
+}
+
+std::uint64_t Checkpoint::offset_in_file(std::string_view file, std::span<const std::uint8_t> part) const {
+  if (part.empty()) return 0;
+  const std::uint8_t* begin = gguf_ ? gguf_->header().data() : nullptr;
+  for (const auto& shard : files_) {
+    if (shard->path() == file) begin = shard->header().data();
+  }
+  return static_cast<std::uint64_t>(part.data() - begin);
+}
+
 }  // namespace twofold

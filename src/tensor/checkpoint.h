@@ -36,6 +36,9 @@ class Checkpoint {
 
   /// Lets the system drop the tensor's pages.
   void release(const TensorView& tensor) const;
+  void release_all() const;
+  /// Where in its file a part begins that a tensor views. `file`: the tensor's.
+  std::uint64_t offset_in_file(std::string_view file, std::span<const std::uint8_t> part) const;
 
  private:
   std::filesystem::path directory_;

@@ -372,6 +372,10 @@ std::string GgufFile::without_tensors() const {
   return file;
 }
 
+void GgufFile::release_all() const {
+  if (mapping_) mapping_->release(mapping_->bytes());
+}
+
 void GgufFile::release(const TensorView& tensor) const {
   if (mapping_) mapping_->release(tensor.bytes);
 }

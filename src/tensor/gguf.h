@@ -68,6 +68,7 @@ class GgufFile {
   const std::map<std::string, TensorView>& tensors() const { return tensors_; }
   /// Lets the system drop the pages of a tensor that will not be read again soon.
   void release(const TensorView& tensor) const;
+  void release_all() const;
 
   bool has(std::string_view key) const { return metadata_.find(key) != metadata_.end(); }
   /// Typed access. A key that is missing is an Error where no fallback is given; one of another type, or out

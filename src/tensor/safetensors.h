@@ -45,6 +45,7 @@ class SafetensorsFile {
   std::span<const std::uint8_t> header() const { return header_; }
   /// Lets the system drop the pages of a tensor that will not be read again soon.
   void release(const TensorView& tensor) const { mapping_->release(tensor.bytes); }
+  void release_all() const { mapping_->release(mapping_->bytes()); }
 
  private:
   std::unique_ptr<MappedFile> mapping_;

@@ -115,12 +115,14 @@ class Splitter {
   [[noreturn]] void refuse(const Fixed& least, std::uint64_t weights, std::uint64_t smallest) const {
     // Rounded up, and a little for what differs from run to run.
     const std::uint64_t megabytes = (smallest + smallest / 100) / kMegabyte + 1;
+    const std::string opening =
+        smallest == needs_.peak ? fmt::format("; opening the model took {}", format_bytes(needs_.peak)) : "";
     fail(
         "memory budget of {}: at least {}MB are needed: program and tables {}, cache of {} positions {}, "
-        "scratch {}, weights {}",
+        "scratch {}, weights {}{}",
         format_bytes(options_.budget), megabytes, format_bytes(needs_.process),
         options_.use.sequences * options_.use.context, format_bytes(cache_), format_bytes(least.scratch),
-        format_bytes(weights));
+        format_bytes(weights), opening);
   }
 
   const ModelSpec& spec_;

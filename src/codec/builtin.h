@@ -8,6 +8,7 @@ namespace twofold {
 const Codec& raw_codec();
 const Codec& packed_codec();
 const Codec& tiered_codec();
+const Codec& quad_codec();
 const Codec& ans_codec();
 const Codec& ans8_codec();
 const Codec& zstd_codec();

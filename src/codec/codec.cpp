@@ -13,9 +13,9 @@ const std::int8_t* Decoder::direct(std::span<const std::uint8_t>, std::size_t) c
 }
 
 std::span<const Codec* const> codecs() {
-  static const std::array<const Codec*, 9> all{&raw_codec(), &packed_codec(), &tiered_codec(),
-                                               &ans_codec(), &ans8_codec(),   &zstd_codec(),
-                                               &lz4_codec(), &snappy_codec(), &deflate_codec()};
+  static const std::array<const Codec*, 10> all{
+      &raw_codec(),  &packed_codec(), &tiered_codec(), &quad_codec(),   &ans_codec(),
+      &ans8_codec(), &zstd_codec(),   &lz4_codec(),    &snappy_codec(), &deflate_codec()};
   return all;
 }
 

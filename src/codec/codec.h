@@ -59,7 +59,7 @@ class Codec {
   }
 };
 
-/// All codecs in the order they are listed to users: raw, packed, tiered, ans, ...
+/// All codecs in the order they are listed to users: raw, packed, tiered, quad, ans, ...
 std::span<const Codec* const> codecs();
 
 /// The codec of this name; throws Error listing the names there are.

@@ -147,8 +147,8 @@ TEST_P(EveryCodec, ATableItDoesNotWriteIsAnError) {
 TEST(Codecs, AreListedInTheOrderUsersSee) {
   std::vector<std::string> names;
   for (const Codec* codec : codecs()) names.emplace_back(codec->name());
-  EXPECT_THAT(names, testing::ElementsAre("raw", "packed", "tiered", "ans", "ans8", "zstd", "lz4", "snappy",
-                                          "deflate"));
+  EXPECT_THAT(names, testing::ElementsAre("raw", "packed", "tiered", "quad", "ans", "ans8", "zstd", "lz4",
+                                          "snappy", "deflate"));
   for (const std::string& name : names) EXPECT_EQ(find_codec(name).name(), name);
 }
 
@@ -159,7 +159,7 @@ TEST(Codecs, AnUnknownNameIsAnErrorThatListsThem) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("'huffman'"));
     EXPECT_THAT(error.what(),
-                testing::HasSubstr("raw, packed, tiered, ans, ans8, zstd, lz4, snappy, deflate"));
+                testing::HasSubstr("raw, packed, tiered, quad, ans, ans8, zstd, lz4, snappy, deflate"));
   }
 }
 

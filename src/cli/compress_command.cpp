@@ -19,6 +19,7 @@ struct Flags {
   std::string alpha = "0.9";
   std::string activations = "per-token";
   std::string shard_size = "5GB";
+  std::string plan;
   bool json = false;
 };
 
@@ -97,6 +98,7 @@ void print_json(const CompressReport& report, const CompressOptions& options) {
 void compress(Flags& flags) {
   parse_alpha(flags.alpha, flags.options);
   flags.options.max_shard_bytes = parse_size(flags.shard_size, "--max-shard-size");
+  if (!flags.plan.empty()) flags.options.plan = read_codec_plan(flags.plan);
   flags.options.recipe.activations = parse_activation_mode(flags.activations);
   const CompressReport report = compress_model(flags.options);
   if (flags.json) {
@@ -144,7 +146,10 @@ void add_compress_command(CLI::App& app) {
   command->add_option("--activations", flags->activations, "How inputs of linear layers are quantized")
       ->capture_default_str()
       ->check(CLI::IsMember({"per-token", "per-tensor-static", "none"}));
-  command->add_option("--codec", options.recipe.codec, codec_help())->capture_default_str();
+  CLI::Option* codec =
+      command->add_option("--codec", options.recipe.codec, codec_help())->capture_default_str();
+  command->add_option("--plan", flags->plan, "Codec of each tensor, from a file that `plan -o` wrote")
+      ->excludes(codec);
   command->add_option("--skip", options.recipe.skip,
                       "Leave tensors whose name matches this shell pattern as they are (repeatable)");
   command->add_option("--statistics", options.statistics,

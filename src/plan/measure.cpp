@@ -27,6 +27,7 @@ namespace {
 
 constexpr std::int64_t kTileWeights = 1 << 22;   // weights that are coded; larger matrices repeat them
 constexpr std::int64_t kChunkWeights = 1 << 16;  // as the container cuts them
+constexpr double kLongSeconds = 0.4;             // after which three repetitions are enough
 constexpr double kColumnSpread = 0.35;           // of the logarithm of the columns' scales, as layers have
 
 double seconds(const std::function<void()>& function) {
@@ -190,7 +191,8 @@ class Matrices {
   /// Median seconds of a product.
   double call_seconds(Workspace& workspace, int repetitions) {
     std::vector<double> times;
-    for (int i = 0; i <= repetitions; ++i) {
+    double total = 0;
+    for (int i = 0; i <= repetitions && (i < 4 || total < kLongSeconds); ++i) {
       check_interrupt();
       const double time = seconds([&] {
         for (const auto& linear : linears_) {
@@ -198,6 +200,7 @@ class Matrices {
                          workspace);
         }
       });
+      total += time;
       if (i > 0) times.push_back(time / static_cast<double>(linears_.size()));
     }
     return median(times);

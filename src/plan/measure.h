@@ -17,7 +17,7 @@ struct MeasureOptions {
   std::vector<std::int64_t> columns = {1024, 2048, 4096, 11008};
   std::int64_t base_columns = 4096;         // of `entropies`
   std::int64_t call_weights = 1 << 24;      // of a product, as a layer has them
-  std::uint64_t bytes = 0;                  // coded weights in memory; 0: thrice the last-level cache
+  std::uint64_t bytes = 0;                  // coded weights in memory; 0: twice the last-level cache
   int repetitions = 5;                      // the median counts
   std::filesystem::path storage;            // a directory on the storage to measure; empty: none
   std::uint64_t storage_bytes = 256 << 20;  // of the file that is read there

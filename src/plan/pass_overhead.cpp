@@ -5,6 +5,7 @@
 
 #include "base/interrupt.h"
 #include "runtime/layer.h"
+#include "runtime/residency.h"
 
 namespace twofold {
 
@@ -23,9 +24,11 @@ class NoLinear final : public Linear {
     rows_ = rows;
     cols_ = cols;
   }
+  StoredWeight stored() const override { return {}; }
   std::int64_t units() const override { return 1; }
-  void multiply(std::int64_t, const LinearInput&, std::int64_t tokens, float* y, std::size_t y_stride,
-                Workspace::Worker&) const override {
+  ByteRange unit_bytes(std::int64_t) const override { return {}; }
+  void multiply(std::int64_t, const StoredPart&, const LinearInput&, std::int64_t tokens, float* y,
+                std::size_t y_stride, Workspace::Worker&) const override {
     for (std::int64_t t = 0; t < tokens; ++t) {
       float* row = y + static_cast<std::size_t>(t) * y_stride;
       for (std::int64_t r = 0; r < rows_; ++r) row[r] = 0.01F * static_cast<float>(r % 7);
@@ -81,17 +84,12 @@ LayerWeights no_layer(const LayerSpec& spec) {
 
 }  // namespace
 
-std::uint64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context) {
-  return static_cast<std::uint64_t>(spec.layers.size()) * 2 * static_cast<std::uint64_t>(spec.kv_size()) *
-         static_cast<std::uint64_t>(context) * sizeof(float);
-}
-
 double measure_pass_overhead(const ModelSpec& spec, int threads, std::int64_t context) {
   context = std::clamp<std::int64_t>(context, 0, spec.max_positions - 1);
   Workspace workspace(threads);
   std::vector<LayerWeights> layers;
   for (const LayerSpec& layer : spec.layers) layers.push_back(no_layer(layer));
-  const std::uint64_t each = std::max<std::uint64_t>(1, kv_cache_bytes(spec, context) / spec.layers.size());
+  const std::uint64_t each = std::max<std::uint64_t>(1, cache_bytes(spec, 1, context) / spec.layers.size());
   std::vector<LayerCache> caches(std::clamp<std::size_t>(kCacheBytes / each, 1, spec.layers.size()));
   const auto length = static_cast<std::size_t>(context * spec.head_dim);
   const auto for_heads = [&](LayerCache& cache, const auto& function) {

@@ -11,7 +11,4 @@ namespace twofold {
 /// length, around linear layers that do nothing. Takes a fraction of a second.
 double measure_pass_overhead(const ModelSpec& spec, int threads, std::int64_t context);
 
-/// Bytes of keys and values of `context` tokens.
-std::uint64_t kv_cache_bytes(const ModelSpec& spec, std::int64_t context);
-
 }  // namespace twofold

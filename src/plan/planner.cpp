@@ -10,7 +10,6 @@
 #include "base/file.h"
 #include "compress/codec_plan.h"
 #include "plan/latency_model.h"
-#include "plan/pass_overhead.h"
 
 namespace twofold {
 
@@ -18,6 +17,7 @@ namespace {
 
 constexpr double kAlike = 0.005;  // tensors of one group differ by at most about this much in size
 constexpr std::uint64_t kLeastBuffer = 16 << 20;
+constexpr std::uint64_t kMaxPlanBytes = 100'000'000;
 
 const char* residency_name(bool streamed) {
   return streamed ? "streamed" : "resident";
@@ -52,17 +52,17 @@ Planner::Planner(ModelCosts model, MachineProfile machine, const PlannerOptions&
 }
 
 std::uint64_t Planner::other_memory() const {
-  const ModelSpec& spec = model_.spec;
-  std::uint64_t largest_chunk = 0;
-  for (const TensorCost& tensor : model_.tensors)
-    largest_chunk = std::max(largest_chunk, static_cast<std::uint64_t>(tensor.chunk_weights));
-  std::int64_t inner = 0;
-  for (const LayerSpec& layer : spec.layers) {
-    for (const LinearSpec* linear : layer.linears()) inner = std::max(inner, linear->rows);
+  ScratchShape shape;
+  shape.threads = threads_;
+  for (const TensorCost& tensor : model_.tensors) {
+    shape.block_weights = std::max(shape.block_weights, static_cast<std::uint64_t>(tensor.chunk_weights));
+    shape.block_rows =
+        std::max(shape.block_rows, static_cast<std::uint64_t>(tensor.chunk_weights / tensor.cols));
   }
-  const auto activations = static_cast<std::uint64_t>(8 * inner + 8 * spec.hidden_size + spec.vocab_size);
-  return model_.plain_bytes + kv_cache_bytes(spec, options_.context) +
-         static_cast<std::uint64_t>(threads_) * largest_chunk + activations * sizeof(float);
+  MemoryUse use;
+  use.context = options_.context;
+  return model_.plain_bytes + cache_bytes(model_.spec, 1, options_.context) +
+         scratch_bytes(model_.spec, use, 1, shape);
 }
 
 double Planner::compute_seconds(const TensorCost& tensor, std::size_t codec) const {
@@ -307,6 +307,30 @@ BestPlan Planner::smallest(std::optional<double> seconds) const {
   }
   if (!best) fail("no plan takes at most {:.3f} ms a token", 1e3 * *seconds);
   return *best;
+}
+
+ResidencyPlan residency_plan(const Planner& planner, const Plan& plan) {
+  ResidencyPlan residency;
+  for (std::size_t i = 0; i < plan.size(); ++i) {
+    residency[planner.model().tensors[i].name] =
+        plan[i].streamed ? Residency::kStreamed : Residency::kResident;
+  }
+  return residency;
+}
+
+ResidencyPlan read_residency_plan(const std::filesystem::path& path) {
+  const std::string where = path.string();
+  const Json json = read_json_file(path, kMaxPlanBytes);
+  json_int(json, "twofold_plan", where, 1, kPlanVersion);
+  ResidencyPlan residency;
+  for (const auto& [name, entry] : json_object(json, "tensors", where).items()) {
+    const std::string at = fmt::format("{}: \"tensors\": {}", where, json_quote(name));
+    const std::string text = json_string(entry, "residency", at, residency_name(false));
+    if (text != residency_name(true) && text != residency_name(false))
+      fail("{}: \"residency\": expected resident or streamed, found {}", at, json_quote(text));
+    residency[name] = text == residency_name(true) ? Residency::kStreamed : Residency::kResident;
+  }
+  return residency;
 }
 
 void save_plan(const Planner& planner, const BestPlan& best, const std::filesystem::path& path) {

@@ -9,6 +9,7 @@
 #include "plan/assignment.h"
 #include "plan/machine_profile.h"
 #include "plan/model_costs.h"
+#include "runtime/residency.h"
 
 namespace twofold {
 
@@ -94,6 +95,11 @@ class Planner {
   double overhead_ = 0;
   std::uint64_t buffer_bytes_ = 0;
 };
+
+/// Where each weight of a plan lives, as the runtime takes it.
+ResidencyPlan residency_plan(const Planner& planner, const Plan& plan);
+/// The same of a plan file; a tensor without a residency is resident. Throws Error that names file and field.
+ResidencyPlan read_residency_plan(const std::filesystem::path& path);
 
 /// Writes the plan for `compress --plan`, `transcode --plan` and the runtime; replaces the file.
 void save_plan(const Planner& planner, const BestPlan& best, const std::filesystem::path& path);

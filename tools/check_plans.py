@@ -24,6 +24,11 @@ def run(command, wrapper=()):
     return result.stdout
 
 
+def quartile(times):
+    """The lower one, as `measure` takes it: what else runs only ever makes times longer."""
+    return sorted(times)[len(times) // 4]
+
+
 def one_in(names, n, codec):
     """Of every n consecutive tensors of the layers, in the order in which they run, the last one."""
     chosen = [name for i, name in enumerate(names) if i % n == n - 1]
@@ -73,7 +78,9 @@ def main():
     parser.add_argument("--like", nargs="+", default=["llama-2-7b:4", "tinyllama-1.1b:22"])
     parser.add_argument("--threads", default="1,2")
     parser.add_argument("--tokens", type=int, default=16)
-    parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="times that each is measured")
+    parser.add_argument("--seconds", type=float, default=0.6, help="of one measurement, about")
+    parser.add_argument("--measure", action="store_true", help="measure the machine anew before each table")
     parser.add_argument("--prefix", default="", help="command to run measurements under")
     parser.add_argument("--prepare", action="store_true", help="only make the directories")
     arguments = parser.parse_args()
@@ -87,21 +94,31 @@ def main():
         if arguments.prepare:
             continue
         for threads in arguments.threads.split(","):
+            if arguments.measure:
+                run([TWOFOLD, "measure", "--force"], wrapper)
             # The tokens that bench makes see half as many before them, on average.
             predicted = json.loads(run([TWOFOLD, "plan", "-m", plans[0][1], "-t", threads, "-c",
                                         max(1, arguments.tokens // 2), "--json"], wrapper))
             seconds = {plan["plan"]: plan["seconds_per_token"] for plan in predicted["plans"]}
-            print(f"\n{like}, {threads} threads\n{'plan':<32}{'predicted ms':>14}{'measured ms':>14}{'error %':>10}")
-            raw = None
-            for name, directory in plans:
-                bench = json.loads(run([TWOFOLD, "bench", "-m", directory, "-p", 0, "-n", arguments.tokens, "-t",
-                                        threads, "--repetitions", arguments.repetitions, "--json"], wrapper))
-                measured = 1 / bench["decode"][0]["tokens_per_second"]
-                raw = raw or measured
-                error = 100 * (seconds[name] / measured - 1)
+            print(f"\n{like}, {threads} threads\n{'plan':<32}{'predicted ms':>14}{'measured ms':>14}{'error %':>10}"
+                  f"{'spread %':>10}{'x raw':>8}")
+            # By turns, so that all plans see the same of what else the machine does.
+            measured = {name: [] for name, _ in plans}
+            for _ in range(arguments.rounds):
+                for name, directory in plans:
+                    tokens = max(1, min(arguments.tokens, round(arguments.seconds / 5 / seconds[name])))
+                    repetitions = max(1, min(5, round(arguments.seconds / seconds[name])))
+                    bench = json.loads(run([TWOFOLD, "bench", "-m", directory, "-p", 0, "-n", tokens, "-t", threads,
+                                            "--repetitions", repetitions, "--json"], wrapper))
+                    measured[name] += [1 / rate for rate in bench["decode"][0]["tokens_per_second_each"]]
+            raw = quartile(measured[plans[0][0]])
+            for name, _ in plans:
+                found = quartile(measured[name])
+                error = 100 * (seconds[name] / found - 1)
                 errors.append(abs(error))
-                print(f"{name:<32}{1e3 * seconds[name]:>14.2f}{1e3 * measured:>14.2f}{error:>+10.1f}"
-                      f"   {raw / measured:.2f} x raw", flush=True)
+                spread = 100 * (max(measured[name]) / min(measured[name]) - 1)
+                print(f"{name:<32}{1e3 * seconds[name]:>14.2f}{1e3 * found:>14.2f}{error:>+10.1f}"
+                      f"{spread:>10.1f}{raw / found:>8.2f}", flush=True)
     if errors:
         within = sum(error <= 10 for error in errors)
         print(f"\n{within} of {len(errors)} within 10 %; largest error {max(errors):.1f} %")

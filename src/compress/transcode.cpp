@@ -1,6 +1,7 @@
 #include "compress/transcode.h"
 
 #include <chrono>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -33,6 +34,24 @@ void check_names(const CodecPlan& plan, const Container& container) {
   }
 }
 
+/// One of the two.
+struct Stored {
+  const CodedTensor* coded = nullptr;
+  const TensorView* plain = nullptr;
+};
+
+/// All tensors as they lie in their files, which is the order in which a pass uses them.
+std::vector<Stored> in_file_order(const Container& container) {
+  std::map<std::pair<std::string, const std::uint8_t*>, std::vector<Stored>> ordered;
+  for (const auto& [name, tensor] : container.coded())
+    ordered[{tensor.file, tensor.data.data()}].push_back({&tensor, nullptr});
+  for (const auto& [name, tensor] : container.plain())
+    ordered[{std::string(tensor.file), tensor.bytes.data()}].push_back({nullptr, &tensor});
+  std::vector<Stored> all;
+  for (const auto& [place, tensors] : ordered) all.insert(all.end(), tensors.begin(), tensors.end());
+  return all;
+}
+
 class Transcoder {
  public:
   Transcoder(const TranscodeOptions& options, const Container& container, ContainerWriter& writer,
@@ -50,15 +69,15 @@ class Transcoder {
           progress_.advance(bytes);
         },
         &pool_);
-    for (const auto& [name, tensor] : container_.coded()) {
+    for (const Stored& stored : in_file_order(container_)) {
       check_interrupt();
-      add_coded(tensor);
-    }
-    for (const auto& [name, tensor] : container_.plain()) {
-      check_interrupt();
-      writer_.add_plain(tensor);
-      container_.checkpoint().release(tensor);
-      progress_.advance(tensor.bytes.size(), name);
+      if (stored.coded != nullptr) {
+        add_coded(*stored.coded);
+      } else {
+        writer_.add_plain(*stored.plain);
+        container_.checkpoint().release(*stored.plain);
+        progress_.advance(stored.plain->bytes.size(), stored.plain->name);
+      }
     }
     std::set<std::string> weights = {kShardList};
     for (const auto& file : container_.checkpoint().files())

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <cstring>
 #include <memory>
+#include <optional>
 #include <span>
 
 #include "base/cpu.h"
@@ -25,9 +26,9 @@ namespace twofold {
 
 namespace {
 
-constexpr std::int64_t kTileWeights = 1 << 22;   // weights that are coded; larger matrices repeat them
+constexpr std::int64_t kTileWeights = 1 << 21;   // weights that are coded; larger matrices repeat them
 constexpr std::int64_t kChunkWeights = 1 << 16;  // as the container cuts them
-constexpr double kLongSeconds = 0.4;             // after which three repetitions are enough
+constexpr double kSampleSeconds = 0.03;          // of one timing
 constexpr double kColumnSpread = 0.35;           // of the logarithm of the columns' scales, as layers have
 
 double seconds(const std::function<void()>& function) {
@@ -36,10 +37,10 @@ double seconds(const std::function<void()>& function) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
 }
 
-double median(std::vector<double> values) {
+/// The lower quartile of times: whatever else the machine does only ever makes them longer.
+double quartile(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const std::size_t n = values.size();
-  return (values[(n - 1) / 2] + values[n / 2]) / 2;
+  return values[values.size() / 4];
 }
 
 /// Memory in small pages, as that of a mapped file.
@@ -65,6 +66,22 @@ class Memory {
  private:
   std::uint8_t* data_ = nullptr;
   std::size_t size_ = 0;
+};
+
+/// Memory that one set of matrices after the other uses.
+class Arena {
+ public:
+  /// The first bytes; what was there is lost.
+  std::span<std::uint8_t> take(std::size_t bytes) {
+    if (!memory_ || memory_->bytes().size() < bytes) {
+      memory_.reset();
+      memory_.emplace(bytes);
+    }
+    return memory_->bytes().first(bytes);
+  }
+
+ private:
+  std::optional<Memory> memory_;
 };
 
 /// Gaussian weights with columns of uneven size whose order-0 entropy is `bits`.
@@ -149,10 +166,10 @@ Tile code_tile(const Codec& codec, std::span<const std::int8_t> weights, std::in
 /// Matrices of about `call_weights` weights made of the tile's chunks, one after the other in memory.
 class Matrices {
  public:
-  Matrices(const Tile& tile, std::int64_t call_weights, std::uint64_t total_bytes)
+  Matrices(const Tile& tile, std::int64_t call_weights, std::uint64_t total_bytes, Arena& arena)
       : per_matrix_(std::max<std::int64_t>(1, call_weights / (tile.rows_per_chunk * tile.cols))),
         count_(matrix_count(tile, per_matrix_, total_bytes)),
-        memory_(memory_bytes(tile, per_matrix_, count_)) {
+        memory_(arena.take(memory_bytes(tile, per_matrix_, count_))) {
     std::size_t at = 0;
     std::size_t next = 0;  // chunk of the tile
     for (std::size_t m = 0; m < count_; ++m) {
@@ -170,10 +187,10 @@ class Matrices {
         const auto& chunk = tile.chunks[next];
         next = (next + 1) % tile.chunks.size();
         tensor.index.insert(tensor.index.end(), {at - begin, chunk.size(), 0});
-        std::copy(chunk.begin(), chunk.end(), memory_.bytes().begin() + static_cast<std::ptrdiff_t>(at));
+        std::copy(chunk.begin(), chunk.end(), memory_.begin() + static_cast<std::ptrdiff_t>(at));
         at += align_up(chunk.size());
       }
-      tensor.data = memory_.bytes().subspan(begin, at - begin);
+      tensor.data = memory_.subspan(begin, at - begin);
       tensors_.push_back(std::move(tensor));
     }
     for (const CodedTensor& tensor : tensors_)
@@ -184,35 +201,38 @@ class Matrices {
     y_.resize(static_cast<std::size_t>(tensors_[0].rows));
   }
 
+  std::int64_t cols() const { return tensors_[0].cols; }
   double weights_per_call() const {
     return static_cast<double>(tensors_[0].rows) * static_cast<double>(tensors_[0].cols);
   }
 
-  /// Median seconds of a product.
+  /// Seconds of a product. Goes on from one matrix to the next, so that none is in the caches.
   double call_seconds(Workspace& workspace, int repetitions) {
     std::vector<double> times;
-    double total = 0;
-    for (int i = 0; i <= repetitions && (i < 4 || total < kLongSeconds); ++i) {
+    for (int i = 0; i <= repetitions; ++i) {
       check_interrupt();
-      const double time = seconds([&] {
-        for (const auto& linear : linears_) {
-          multiply_group(std::array<const Linear*, 1>{linear.get()}, x_.data(), 1, std::array{y_.data()},
-                         workspace);
-        }
-      });
-      total += time;
-      if (i > 0) times.push_back(time / static_cast<double>(linears_.size()));
+      int calls = 0;
+      double time = 0;
+      while (time < kSampleSeconds && (calls == 0 || calls < static_cast<int>(linears_.size()))) {
+        time += seconds([&] {
+          multiply_group(std::array<const Linear*, 1>{linears_[next_].get()}, x_.data(), 1,
+                         std::array{y_.data()}, workspace);
+        });
+        next_ = (next_ + 1) % linears_.size();
+        ++calls;
+      }
+      if (i > 0) times.push_back(time / calls);
     }
-    return median(times);
+    return quartile(times);
   }
 
-  /// Median seconds of putting an input into the form that products take.
+  /// Seconds of putting an input into the form that products take.
   double prepare_seconds(Workspace& workspace, int repetitions) {
     std::vector<double> times;
     LinearInput input;
     for (int i = 0; i < 8 * repetitions; ++i)
       times.push_back(seconds([&] { linears_[0]->prepare(x_.data(), 1, input, workspace.pool()); }));
-    return median(times);
+    return quartile(times);
   }
 
  private:
@@ -229,15 +249,16 @@ class Matrices {
 
   std::int64_t per_matrix_;
   std::size_t count_;
-  Memory memory_;
+  std::span<std::uint8_t> memory_;
+  std::size_t next_ = 0;  // matrix to multiply with
   std::vector<CodedTensor> tensors_;
   std::vector<std::unique_ptr<Linear>> linears_;
   AlignedVector<float> x_, y_;
 };
 
+/// Reads memory in so many streams: which number is read fastest differs among machines.
+template <std::size_t kStreams>
 std::uint64_t read_words(std::span<const std::uint8_t> bytes) {
-  // Several streams: which number is read fastest differs among machines, four is good on all.
-  constexpr std::size_t kStreams = 4;
   const std::size_t part = bytes.size() / kStreams / kAlignment * kAlignment;
   std::uint64_t sums[8] = {};
   for (std::size_t i = 0; i < part; i += kAlignment) {
@@ -310,12 +331,10 @@ class Measurer {
   void step() { progress_(std::min(1.0, static_cast<double>(++done_) / static_cast<double>(steps_))); }
 
   void measure_reading() {
-    Memory memory(bytes_);
-    std::memset(memory.bytes().data(), 1, memory.bytes().size());
-    for (const int threads : profile_.threads) {
-      profile_.read_bytes_per_second.push_back(
-          measure_read_rate(memory.bytes(), threads, options_.repetitions));
-    }
+    const std::span<std::uint8_t> memory = arena_.take(bytes_ + bytes_ / 2);
+    std::fill(memory.begin(), memory.end(), std::uint8_t{1});
+    for (const int threads : profile_.threads)
+      profile_.read_bytes_per_second.push_back(measure_read_rate(memory, threads, options_.repetitions));
     step();
   }
 
@@ -335,28 +354,42 @@ class Measurer {
         continue;
       }
       const Tile tile = code_tile(codec, values, options_.base_columns, largest().pool());
-      Matrices matrices(tile, options_.call_weights, bytes_);
-      // What a product costs besides its weights shows in small ones. Once is enough for a codec.
-      const bool first = speed(c, 0).points.empty();
-      std::unique_ptr<Matrices> small;
-      if (first) small = std::make_unique<Matrices>(tile, options_.call_weights / 8, bytes_);
-      for (std::size_t t = 0; t < profile_.threads.size(); ++t) {
-        const double time = matrices.call_seconds(*workspaces_[t], options_.repetitions);
-        if (first) {
-          const double less = small->call_seconds(*workspaces_[t], options_.repetitions);
-          const double per_weight = (time - less) / (matrices.weights_per_call() - small->weights_per_call());
-          const double fixed = std::clamp(less - per_weight * small->weights_per_call(), 0.0, 0.5 * less);
-          const double prepare = small->prepare_seconds(*workspaces_[t], options_.repetitions);
-          speed(c, t).channel_seconds = prepare / static_cast<double>(options_.base_columns);
-          speed(c, t).call_seconds = std::max(0.0, fixed - prepare);
-        }
-        const double overhead = speed(c, t).call_seconds +
-                                speed(c, t).channel_seconds * static_cast<double>(options_.base_columns);
-        speed(c, t).points.push_back(
-            {tile.bits_per_weight(), matrices.weights_per_call() / std::max(time - overhead, 0.5 * time)});
-      }
+      if (speed(c, 0).points.empty()) measure_call(c, tile);
+      Matrices matrices(tile, options_.call_weights, bytes_, arena_);
+      for (std::size_t t = 0; t < profile_.threads.size(); ++t)
+        speed(c, t).points.push_back({tile.bits_per_weight(), rate(matrices, c, t)});
       step();
     }
+  }
+
+  /// What a product costs besides its weights shows in small ones.
+  void measure_call(std::size_t c, const Tile& tile) {
+    std::vector<double> large;
+    double large_weights = 0;
+    {
+      Matrices matrices(tile, options_.call_weights, bytes_, arena_);
+      large_weights = matrices.weights_per_call();
+      for (const auto& workspace : workspaces_)
+        large.push_back(matrices.call_seconds(*workspace, options_.repetitions));
+    }
+    Matrices matrices(tile, options_.call_weights / 8, bytes_, arena_);
+    const double weights = matrices.weights_per_call();
+    for (std::size_t t = 0; t < workspaces_.size(); ++t) {
+      const double small = matrices.call_seconds(*workspaces_[t], options_.repetitions);
+      const double per_weight = (large[t] - small) / (large_weights - weights);
+      const double fixed = std::clamp(small - per_weight * weights, 0.0, 0.5 * small);
+      const double prepare = matrices.prepare_seconds(*workspaces_[t], options_.repetitions);
+      speed(c, t).channel_seconds = prepare / static_cast<double>(tile.cols);
+      speed(c, t).call_seconds = std::max(0.0, fixed - prepare);
+    }
+  }
+
+  /// Weights per second without the cost of a call.
+  double rate(Matrices& matrices, std::size_t c, std::size_t t) {
+    const double time = matrices.call_seconds(*workspaces_[t], options_.repetitions);
+    const double overhead =
+        speed(c, t).call_seconds + speed(c, t).channel_seconds * static_cast<double>(matrices.cols());
+    return matrices.weights_per_call() / std::max(time - overhead, 0.5 * time);
   }
 
   /// All numbers of columns at one entropy, to that of `base_columns`.
@@ -369,12 +402,10 @@ class Measurer {
     const std::vector<std::int8_t> values = weights(cols, bits);
     for (std::size_t c = 0; c < options_.codecs.size(); ++c) {
       const Tile tile = code_tile(find_codec(options_.codecs[c]), values, cols, largest().pool());
-      Matrices matrices(tile, options_.call_weights, bytes_);
+      Matrices matrices(tile, options_.call_weights, bytes_, arena_);
       for (std::size_t t = 0; t < profile_.threads.size(); ++t) {
         CodecSpeed& speed = this->speed(c, t);
-        const double time = matrices.call_seconds(*workspaces_[t], options_.repetitions);
-        const double overhead = speed.call_seconds + speed.channel_seconds * static_cast<double>(cols);
-        const double rate = matrices.weights_per_call() / std::max(time - overhead, 0.5 * time);
+        const double rate = this->rate(matrices, c, t);
         const std::vector<CodecSpeed::Shape> known = std::exchange(speed.shapes, {});
         const double base = speed.weights_per_second(tile.bits_per_weight(), options_.base_columns);
         speed.shapes = known;
@@ -388,6 +419,7 @@ class Measurer {
   const std::function<void(double)>& progress_;
   MachineProfile profile_;
   std::vector<std::unique_ptr<Workspace>> workspaces_;  // for each of profile_.threads
+  Arena arena_;
   std::uint64_t bytes_ = 0;
   std::size_t steps_ = 1;
   std::size_t done_ = 0;
@@ -416,19 +448,22 @@ std::uint64_t last_level_cache_bytes() {
 double measure_read_rate(std::span<const std::uint8_t> memory, int threads, int repetitions) {
   ThreadPool pool(threads);
   std::atomic<std::uint64_t> sink{0};
-  std::vector<double> times;
-  for (int i = 0; i <= repetitions; ++i) {
-    const double time = seconds([&] {
-      const auto parts = static_cast<std::size_t>(threads);
-      pool.run(parts, [&](std::size_t begin, std::size_t end, int) {
-        const std::size_t size = memory.size() / parts;
-        for (std::size_t part = begin; part < end; ++part)
-          sink += read_words(memory.subspan(part * size, size));
+  const auto parts = static_cast<std::size_t>(threads);
+  const std::size_t size = memory.size() / parts;
+  double best = 0;
+  for (const auto read : {read_words<1>, read_words<2>, read_words<4>}) {
+    std::vector<double> times;
+    for (int i = 0; i <= repetitions; ++i) {
+      const double time = seconds([&] {
+        pool.run(parts, [&](std::size_t begin, std::size_t end, int) {
+          for (std::size_t part = begin; part < end; ++part) sink += read(memory.subspan(part * size, size));
+        });
       });
-    });
-    if (i > 0) times.push_back(time);
+      if (i > 0) times.push_back(time);
+    }
+    best = std::max(best, static_cast<double>(memory.size()) / quartile(times));
   }
-  return static_cast<double>(memory.size()) / median(times);
+  return best;
 }
 
 MachineProfile measure_machine(const MeasureOptions& options, const std::function<void(double)>& progress) {

@@ -14,11 +14,11 @@ namespace twofold {
 struct MeasureOptions {
   std::vector<std::string> codecs = {"raw", "packed", "tiered", "ans8", "ans"};
   std::vector<double> entropies = {2.5, 3.5, 4.5, 6.5};  // bits per weight; the last is that of a head
-  std::vector<std::int64_t> columns = {1024, 2048, 4096, 11008};
+  std::vector<std::int64_t> columns = {2048, 4096, 11008};
   std::int64_t base_columns = 4096;         // of `entropies`
   std::int64_t call_weights = 1 << 24;      // of a product, as a layer has them
   std::uint64_t bytes = 0;                  // coded weights in memory; 0: twice the last-level cache
-  int repetitions = 5;                      // the median counts
+  int repetitions = 9;                      // the lower quartile counts
   std::filesystem::path storage;            // a directory on the storage to measure; empty: none
   std::uint64_t storage_bytes = 256 << 20;  // of the file that is read there
 

@@ -22,3 +22,7 @@ endif()
 # Attention and sgemm choose the instruction set themselves; the other tests go through all of them.
 add_test(NAME kernels.scalar COMMAND test_kernels --gtest_filter=Attention.*:Sgemm.*)
 set_tests_properties(kernels.scalar PROPERTIES ENVIRONMENT TWOFOLD_ISA=scalar LABELS kernels)
+
+# The tests that need a GPU once more under a label of their own: ctest -L gpu.
+add_test(NAME kernels.gpu COMMAND test_kernels --gtest_filter=Codecs/Gpu.*)
+set_tests_properties(kernels.gpu PROPERTIES LABELS gpu SKIP_REGULAR_EXPRESSION "SKIPPED")

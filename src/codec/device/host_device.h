@@ -6,9 +6,12 @@
 // Code that runs on the CPU and on a GPU: the tests of the one prove the other.
 #if defined(__CUDACC__)
 #define TWOFOLD_HD __host__ __device__ __forceinline__
-#define TWOFOLD_UNROLL _Pragma("unroll")
 #else
 #define TWOFOLD_HD inline
+#endif
+#if defined(__CUDA_ARCH__)
+#define TWOFOLD_UNROLL _Pragma("unroll")
+#else
 #define TWOFOLD_UNROLL
 #endif
 

@@ -1,0 +1,32 @@
+# The kernels for NVIDIA GPUs: OFF, ON, or AUTO: built where a CUDA compiler is found. docs/gpu.md.
+if(TWOFOLD_CUDA STREQUAL "OFF")
+  set(TWOFOLD_CUDA_FOUND FALSE)
+else()
+  include(CheckLanguage)
+  if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+    set(CMAKE_CUDA_ARCHITECTURES 80-real 89-real 90)
+  endif()
+  check_language(CUDA)
+  if(NOT CMAKE_CUDA_COMPILER AND NOT TWOFOLD_CUDA STREQUAL "AUTO")
+    message(FATAL_ERROR "No CUDA compiler was found; build without one: -DTWOFOLD_CUDA=OFF")
+  endif()
+  set(TWOFOLD_CUDA_FOUND ${CMAKE_CUDA_COMPILER})
+endif()
+
+if(TWOFOLD_CUDA_FOUND)
+  enable_language(CUDA)
+  find_package(CUDAToolkit REQUIRED)
+  file(GLOB cuda_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/kernels/cuda/*.cu)
+  add_library(twofold_cuda STATIC ${cuda_sources})
+  target_include_directories(twofold_cuda PRIVATE ${CMAKE_SOURCE_DIR}/src)
+  # CMake 3.25 does not know that this compiler has C++20; what kernels use is C++17.
+  set_target_properties(twofold_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON)
+  target_compile_options(twofold_cuda PRIVATE -Xcompiler=-Wall,-Wextra $<$<BOOL:${TWOFOLD_WERROR}>:-Werror=all-warnings>)
+  # Only one file of the layer sees CUDA's headers.
+  set_source_files_properties(src/kernels/cuda/device_cuda.cpp PROPERTIES
+    INCLUDE_DIRECTORIES "${CUDAToolkit_INCLUDE_DIRS}")
+  target_link_libraries(twofold_kernels PUBLIC $<LINK_ONLY:twofold_cuda> $<LINK_ONLY:CUDA::cudart_static>)
+  set_source_files_properties(src/kernels/cuda/device_none.cpp PROPERTIES HEADER_FILE_ONLY ON)
+else()
+  set_source_files_properties(src/kernels/cuda/device_cuda.cpp PROPERTIES HEADER_FILE_ONLY ON)
+endif()

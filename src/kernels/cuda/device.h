@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "codec/codec.h"
+
+namespace twofold {
+
+/// A GPU that this program can use.
+struct GpuInfo {
+  std::string name;
+  std::size_t memory = 0;  // bytes
+};
+
+/// The GPUs; none in a build without CUDA, or where its driver finds none.
+std::vector<GpuInfo> gpus();
+
+inline constexpr int kGpuMaxVectors = 8;
+
+/// A coded matrix in the memory of the first GPU. Columns are in the order of the decoder's column_order(),
+/// filled up to whole groups of 64. Not thread-safe. All functions throw Error when the driver reports one.
+class GpuMatrix {
+ public:
+  virtual ~GpuMatrix() = default;
+
+  /// Weights from one row to the next, and activations from one vector to the next: 64 times the groups.
+  virtual std::size_t stride() const = 0;
+
+  /// All rows into `out`, rows * stride() weights. An Error when a chunk is broken.
+  virtual void decode(std::span<std::int8_t> out) = 0;
+
+  /// sums[v * rows + row] = row * vector v of x, of `vectors` (1-8) vectors of stride() activations, zeros
+  /// where there is no column, none of them -128. An Error when a chunk is broken.
+  virtual void multiply(std::span<const std::int8_t> x, int vectors, std::span<std::int32_t> sums) = 0;
+};
+
+/// Chunks of `rows_per_chunk` rows, the last one may have fewer.
+struct GpuChunks {
+  std::int64_t rows = 0;
+  std::int64_t cols = 0;
+  std::int64_t rows_per_chunk = 0;
+  std::span<const std::span<const std::uint8_t>> chunks;
+};
+
+/// Copies a matrix of one of the codecs raw, packed, tiered (without zeros apart) and quad. Another codec,
+/// broken chunks and a build without CUDA are Errors.
+std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder& decoder, const GpuChunks& chunks);
+
+}  // namespace twofold

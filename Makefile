@@ -20,7 +20,7 @@ build = cmake --build build/$(1) -j $(JOBS)
 test_arm64 = QEMU_CPU=$(1) ctest --test-dir build/arm64 -j $(JOBS) -L "^($$(echo $(2) | tr ' ' '|'))$$" \
 	-E '^(RealWeights|Sgemm.ThreadsAtTheSameTime|kernels.scalar)' --output-on-failure --no-tests=error
 
-.PHONY: help demo build test test-arm64 lint sanitize fuzz bench install clean emulate-avx512
+.PHONY: help demo build test test-arm64 lint sanitize fuzz cuda bench install clean emulate-avx512
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-16s %s\n", $$1, $$2 }' Makefile
@@ -70,6 +70,11 @@ bench: deps-build deps-test ## Measure the codecs on the demo model, and the ker
 
 install: build ## Install the program under PREFIX (/usr/local)
 	@cmake --install build/release --prefix $(PREFIX)
+
+cuda: deps-build deps-test ## Build the kernels for NVIDIA GPUs (needs nvcc) and run their tests
+	@cmake --preset release -B build/cuda -DTWOFOLD_CUDA=ON -DTWOFOLD_TESTS=ON -DTWOFOLD_WERROR=$(WERROR) --log-level=WARNING > /dev/null
+	@$(call build,cuda) --target test_kernels
+	@ctest --test-dir build/cuda -L gpu --output-on-failure --no-tests=error
 
 emulate-avx512: deps-build deps-test ## Run the tests of the AVX-512 code on an emulated CPU (slow)
 	@$(call configure,release,ON)

@@ -38,7 +38,7 @@ def kernels(listing):
 def readable(name):
     """multiply_kernel<2, 1> of a mangled name."""
     match = re.search(r"\d+(\w*?_kernel)(?:I((?:Li\d+E)+)E)?", name)
-    base = re.search(r"(multiply_kernel|raw_kernel|decode_kernel|correct_\w+_kernel)", name)
+    base = re.search(r"(multiply_kernel|packed_kernel|raw_kernel|decode_kernel|correct_\w+_kernel)", name)
     numbers = re.findall(r"Li(\d+)E", match.group(2) or "") if match else []
     return base.group(1) if base else name, [int(n) for n in numbers]
 
@@ -72,7 +72,7 @@ def main():
     for source in sorted((SOURCES / "kernels/cuda").glob("*.cu")):
         for name, text in kernels(disassemble(source, arguments)):
             base, numbers = readable(name)
-            if base not in ("multiply_kernel", "raw_kernel"):
+            if base not in ("multiply_kernel", "packed_kernel", "raw_kernel"):
                 continue
             vectors = numbers[-1]
             turns = [collections.Counter(loop) for loop in loops(text)]
@@ -84,7 +84,7 @@ def main():
             turn = min((t for t in turns if t["IDP"] == most), key=lambda t: t.total())
             weights = 4 * turn["IDP"] / vectors
             alu = sum(count for name, count in turn.items() if name in ALU)
-            label = source.stem if base != "raw_kernel" else "raw"
+            label = {"raw_kernel": "raw", "packed_kernel": "packed"}.get(base, source.stem)
             low = f", {numbers[0]} low bits" if len(numbers) == 2 else ""
             print(f"| {label}{low} | {vectors} | {weights:.0f} | {turn.total() / weights:.2f} | {alu / weights:.2f} | "
                   f"{turn['IDP'] / weights:.2f} | {turn['LDS'] / weights:.2f} | {(turn['LDG'] + turn['LD']) / weights:.2f} |")

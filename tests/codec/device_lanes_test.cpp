@@ -122,6 +122,30 @@ TEST(PlaneLanes, DecodeWhatTheEncodersWriteAndWhatIsBroken) {
   EXPECT_GT(covered, 15);
 }
 
+template <int kBits>
+void expect_same_quads(const std::uint8_t* group) {
+  for (std::uint32_t q = 0; q < 8; ++q) {
+    std::uint32_t codes[2];
+    device::plane_two_quads<kBits>(group, q, codes);
+    EXPECT_EQ(codes[0], device::plane_quad(group, kBits, q)) << kBits << " bits, quad " << q;
+    EXPECT_EQ(codes[1], device::plane_quad(group, kBits, q + 8)) << kBits << " bits, quad " << q;
+  }
+}
+
+TEST(PlaneLanes, TwoQuadsAtOnceAreTheSameAsOneByOne) {
+  Random random(3);
+  std::array<std::uint8_t, 64> group;
+  for (std::uint8_t& byte : group) byte = static_cast<std::uint8_t>(random.next());
+  expect_same_quads<1>(group.data());
+  expect_same_quads<2>(group.data());
+  expect_same_quads<3>(group.data());
+  expect_same_quads<4>(group.data());
+  expect_same_quads<5>(group.data());
+  expect_same_quads<6>(group.data());
+  expect_same_quads<7>(group.data());
+  expect_same_quads<8>(group.data());
+}
+
 TEST(AnsLanes, AWarpDecodesAsTheScalarLoop) {
   Random random(2);
   // Any table of slots: symbols of any frequencies.

@@ -45,6 +45,35 @@ TWOFOLD_HD std::uint32_t plane_quad(const std::uint8_t* group, std::int32_t bits
   return codes;
 }
 
+/// plane_quad of q and q + 8, q < 8, which share words of the sub-planes.
+template <int kBits>
+TWOFOLD_HD void plane_two_quads(const std::uint8_t* group, std::uint32_t q, std::uint32_t* codes) {
+  codes[0] = codes[1] = 0;
+  if (kBits == 8) {
+    codes[0] = load_word(group, q);
+    codes[1] = load_word(group, q + 8);
+    return;
+  }
+  if ((kBits & 4) != 0) {
+    const std::uint32_t word = load_word(group, q);
+    codes[0] = word & 0x0f0f0f0fU;
+    codes[1] = word >> 4 & 0x0f0f0f0fU;
+    group += 32;
+  }
+  if ((kBits & 2) != 0) {
+    const std::uint32_t word = load_word(group, q % 4) >> (q / 4 * 2);
+    codes[0] |= (word & 0x03030303U) << (kBits & 4);
+    codes[1] |= (word >> 4 & 0x03030303U) << (kBits & 4);
+    group += 16;
+  }
+  if ((kBits & 1) != 0) {
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      const std::uint32_t four = load_word(group, i) >> (q * 4) & 15;
+      codes[i] |= (four * 0x00204081U & 0x01010101U) << (kBits & 6);
+    }
+  }
+}
+
 TWOFOLD_HD std::uint32_t count_bits(std::uint32_t word) {
 #if defined(__CUDA_ARCH__)
   return static_cast<std::uint32_t>(__popc(static_cast<int>(word)));

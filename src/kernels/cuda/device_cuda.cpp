@@ -278,6 +278,18 @@ class PlaneMatrix final : public Matrix {
       std::copy(c.step.begin(), c.step.end(), to.step);
       view.groups[k] = static_cast<std::uint32_t>(table.groups(k));
     }
+    std::uint32_t first = 0;
+    std::uint32_t before = 0;
+    for (std::uint32_t k = 0; k < view.class_count; ++k) {
+      const device::PlaneClassView& c = view.classes[k];
+      packed_.push_back({c.low_bits, c.unsigned_base(), view.groups[k], first, before});
+      first += view.groups[k];
+      before += view.groups[k] * c.group_bytes();
+      if (c.root_bits > 0) {
+        packed_.clear();
+        break;
+      }
+    }
     view_ = GpuArray<device::PlaneMatrixView>(std::span<const device::PlaneMatrixView>(&view, 1));
   }
 
@@ -289,8 +301,13 @@ class PlaneMatrix final : public Matrix {
                                   static_cast<std::uint32_t>(corrections_.size()), data_.bytes.data(), out);
   }
   void start_multiply(const device::Products& products, int vectors) override {
-    device::plane_multiply(view_.data(), tasks_.data(), static_cast<std::uint32_t>(tasks_.size()),
-                           data_.bytes.data(), products, vectors);
+    const auto count = static_cast<std::uint32_t>(tasks_.size());
+    if (packed_.empty()) {
+      device::plane_multiply(view_.data(), tasks_.data(), count, data_.bytes.data(), products, vectors);
+    }
+    for (const device::PackedClass& c : packed_) {
+      device::packed_multiply(c, tasks_.data(), count, data_.bytes.data(), products, vectors);
+    }
     if (corrections_.size() == 0) return;
     device::plane_correct_products(view_.data(), corrections_.data(),
                                    static_cast<std::uint32_t>(corrections_.size()), data_.bytes.data(),
@@ -300,6 +317,7 @@ class PlaneMatrix final : public Matrix {
   Uploaded data_;
   std::vector<GpuArray<std::uint8_t>> by_code_;
   GpuArray<device::PlaneMatrixView> view_;
+  std::vector<device::PackedClass> packed_;  // all classes, or none where one has symbols
   GpuArray<device::PlaneTask> tasks_;
   GpuArray<device::PlaneCorrectionTask> corrections_;
 };

@@ -62,6 +62,19 @@ void quad_multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t 
 void quad_decode(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count,
                  const std::uint8_t* bytes, std::int8_t* out, std::size_t stride, std::uint32_t* bad);
 
+/// A class without symbols, of codes of fixed width.
+struct PackedClass {
+  std::int32_t bits;  // 1-8
+  std::int32_t base;  // unsigned_base
+  std::uint32_t groups;
+  std::uint32_t first;   // group of a row
+  std::uint32_t before;  // bytes of a row in the classes before
+};
+
+/// A matrix whose classes are all such, class by class; every row is a task. Without corrections.
+void packed_multiply(const PackedClass& c, const PlaneTask* tasks, std::uint32_t count,
+                     const std::uint8_t* bytes, const Products& products, int vectors);
+
 /// Without corrections.
 void plane_multiply(const PlaneMatrixView* matrix, const PlaneTask* tasks, std::uint32_t count,
                     const std::uint8_t* bytes, const Products& products, int vectors);

@@ -9,6 +9,7 @@ void add_compress_command(CLI::App& app);
 void add_run_command(CLI::App& app);
 void add_chat_command(CLI::App& app);  // not built with TWOFOLD_CHAT=OFF
 void add_eval_command(CLI::App& app);
+void add_lab_command(CLI::App& app);
 void add_inspect_command(CLI::App& app);
 void add_verify_command(CLI::App& app);
 void add_synth_command(CLI::App& app);

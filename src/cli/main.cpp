@@ -28,6 +28,7 @@ int run(int argc, char** argv) {
   twofold::add_chat_command(app);
 #endif
   twofold::add_eval_command(app);
+  twofold::add_lab_command(app);
   twofold::add_inspect_command(app);
   twofold::add_verify_command(app);
   twofold::add_synth_command(app);

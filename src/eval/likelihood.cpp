@@ -192,6 +192,7 @@ class Scorer {
   void flush(std::vector<Running>& running) {
     check_interrupt();
     std::vector<Sequence> batch;
+    batch.reserve(running.size());
     for (Running& r : running) batch.push_back({&r.cache, r.branch->input.subspan(r.start)});
     const AlignedVector<float> hidden = model_.hidden_states(batch);
     std::size_t offset = 0;

@@ -84,13 +84,13 @@ std::vector<Window> cut_windows(std::int64_t tokens, std::int64_t context, std::
 
 class Evaluation {
  public:
-  Evaluation(Model& model, Model* reference, std::span<const TokenId> text, const PerplexityOptions& options)
-      : model_(model), reference_(reference), text_(text), options_(options) {}
+  Evaluation(Model& model, Model* reference, std::span<const TokenId> text, const PerplexityOptions& options,
+             ReferenceStates* states)
+      : model_(model), reference_(reference), text_(text), options_(options), states_(states) {}
 
   void run_batch(std::span<const Window> windows, std::int64_t first_index) {
     const AlignedVector<float> hidden = run(model_, windows);
-    const AlignedVector<float> expected =
-        reference_ != nullptr ? run(*reference_, windows) : AlignedVector<float>{};
+    const AlignedVector<float> expected = run_reference(windows);
     std::int64_t row = 0;
     for (const Window& window : windows) {
       const std::int64_t bos = options_.bos ? 1 : 0;
@@ -125,6 +125,13 @@ class Evaluation {
   }
 
  private:
+  AlignedVector<float> run_reference(std::span<const Window> windows) {
+    if (reference_ == nullptr) return {};
+    if (states_ == nullptr) return run(*reference_, windows);
+    if (batch_ == states_->batches.size()) states_->batches.push_back(run(*reference_, windows));
+    return states_->batches[batch_++];
+  }
+
   AlignedVector<float> run(Model& model, std::span<const Window> windows) const {
     std::vector<KvCache> caches(windows.size(), KvCache(model.spec()));
     std::vector<std::vector<TokenId>> tokens(windows.size());
@@ -193,6 +200,8 @@ class Evaluation {
   ClusteredMean kl_;
   std::vector<double> divergences_;
   std::int64_t agreed_ = 0;
+  ReferenceStates* states_ = nullptr;
+  std::size_t batch_ = 0;        // next of the states'
   std::vector<float> found_;     // logits [rows, vocab] of the model
   std::vector<float> expected_;  // and of the reference
 };
@@ -213,7 +222,8 @@ MemoryUse memory_use(const ModelSpec& spec, const PerplexityOptions& options) {
 
 PerplexityResult evaluate_perplexity(Model& model, Model* reference, std::span<const TokenId> text,
                                      const PerplexityOptions& options,
-                                     const std::function<void(std::int64_t, std::int64_t)>& progress) {
+                                     const std::function<void(std::int64_t, std::int64_t)>& progress,
+                                     ReferenceStates* states) {
   if (reference != nullptr && reference->spec().vocab_size != model.spec().vocab_size) {
     fail("the models' vocabularies differ: {} and {} tokens", model.spec().vocab_size,
          reference->spec().vocab_size);
@@ -235,7 +245,7 @@ PerplexityResult evaluate_perplexity(Model& model, Model* reference, std::span<c
   const auto windows =
       cut_windows(static_cast<std::int64_t>(text.size()), context, stride, options.bos.has_value());
   const auto batch = static_cast<std::size_t>(std::max<std::int64_t>(kBatchTokens / context, 1));
-  Evaluation evaluation(model, reference, text, options);
+  Evaluation evaluation(model, reference, text, options, states);
   for (std::size_t begin = 0; begin < windows.size(); begin += batch) {
     check_interrupt();
     const std::size_t count = std::min(batch, windows.size() - begin);

@@ -4,6 +4,7 @@
 #include <functional>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "runtime/model.h"
 #include "text/tokenizer.h"
@@ -42,10 +43,18 @@ struct PerplexityResult {
 /// What a model is used for by `evaluate_perplexity`.
 MemoryUse memory_use(const ModelSpec& spec, const PerplexityOptions& options);
 
-/// `reference` may be nullptr. Throws Error when the vocabularies differ, the text has fewer than two
-/// tokens, or an option does not fit. `progress` gets the number of windows done and their total.
+/// A reference's hidden states, kept from one comparison for the next with the same reference, text and
+/// options: [tokens, hidden_size] floats for every batch of windows.
+struct ReferenceStates {
+  std::vector<AlignedVector<float>> batches;
+};
+
+/// `reference` may be nullptr. `states`, where given, are filled the first time and read from then on. Throws
+/// Error when the vocabularies differ, the text has fewer than two tokens, or an option does not fit.
+/// `progress` gets the number of windows done and their total.
 PerplexityResult evaluate_perplexity(Model& model, Model* reference, std::span<const TokenId> text,
                                      const PerplexityOptions& options,
-                                     const std::function<void(std::int64_t, std::int64_t)>& progress);
+                                     const std::function<void(std::int64_t, std::int64_t)>& progress,
+                                     ReferenceStates* states = nullptr);
 
 }  // namespace twofold

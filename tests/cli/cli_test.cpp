@@ -54,8 +54,8 @@ class Cli : public ::testing::Test {
 
 TEST_F(Cli, HelpAndVersion) {
   for (const char* command :
-       {"", "compress", "run", "eval", "eval ppl", "eval cloze", "eval choice", "eval extract", "inspect",
-        "verify", "synth", "bench", "bench codecs", "bench kernels", "tokenize", "detokenize"}) {
+       {"", "compress", "run", "eval", "eval ppl", "eval cloze", "eval choice", "eval extract", "lab",
+        "inspect", "verify", "synth", "bench", "bench codecs", "bench kernels", "tokenize", "detokenize"}) {
     const Outcome outcome = run(std::string(command) + " --help");
     EXPECT_EQ(outcome.code, 0) << command;
     EXPECT_THAT(outcome.out, HasSubstr("--help")) << command;

@@ -15,7 +15,7 @@ namespace {
 // What a recipe does not name is as in `dc`.
 constexpr BuiltinRecipe kRecipes[] = {
     {"best", "free steps by rate and distortion, error feedback, bits where they matter most",
-     "scaler = none\nquantizer = watersic\nsequential = yes\nrate_price = 0.1\n"},
+     "scaler = none\nquantizer = watersic\nsequential = yes\n"},
     {"dc", "double compression: activation-aware scaling, INT8 per tensor", ""},
     {"rtn-tensor", "round to nearest, one step per tensor", "scaler = none\n"},
     {"rtn-row", "round to nearest, one step per row", "scaler = none\ngranularity = row\n"},

@@ -46,15 +46,6 @@ bool factor_block(float* a, std::size_t stride, std::size_t n) {
   return true;
 }
 
-/// The block of products of columns of y and x.
-void products(const float* y, const float* x, std::size_t tokens, std::size_t cols, std::size_t row,
-              std::size_t rows, std::size_t col, std::size_t width, float* out) {
-  const auto turn = blas_turn();
-  cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_int(rows), blas_int(width), blas_int(tokens),
-              1.0F, y + row, blas_int(cols), x + col, blas_int(cols), 1.0F, out + row * cols + col,
-              blas_int(cols));
-}
-
 std::size_t gram_block(std::size_t cols) {
   return cols >= 2048 ? 512 : 128;  // small matrices still have work for several threads
 }
@@ -68,20 +59,10 @@ void add_gram(const float* x, std::size_t tokens, std::size_t cols, float* gram,
     for (std::size_t p = begin; p < end; ++p) {
       const std::size_t row = pairs[p].first * block;
       const std::size_t col = pairs[p].second * block;
-      products(x, x, tokens, cols, row, std::min(block, cols - row), col, std::min(block, cols - col), gram);
-    }
-  });
-}
-
-void add_cross(const float* y, const float* x, std::size_t tokens, std::size_t cols, float* cross,
-               ThreadPool& pool) {
-  const std::size_t block = gram_block(cols);
-  const std::size_t side = (cols + block - 1) / block;
-  pool.run(side * side, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t p = begin; p < end; ++p) {
-      const std::size_t row = p / side * block;
-      const std::size_t col = p % side * block;
-      products(y, x, tokens, cols, row, std::min(block, cols - row), col, std::min(block, cols - col), cross);
+      const auto turn = blas_turn();
+      cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, blas_int(std::min(block, cols - row)),
+                  blas_int(std::min(block, cols - col)), blas_int(tokens), 1.0F, x + row, blas_int(cols),
+                  x + col, blas_int(cols), 1.0F, gram + row * cols + col, blas_int(cols));
     }
   });
 }
@@ -111,20 +92,6 @@ bool cholesky(float* a, std::size_t n, ThreadPool& pool) {
     });
   }
   return true;
-}
-
-void solve_rows(const float* l, std::size_t n, float* b, std::size_t rows, ThreadPool& pool) {
-  constexpr std::size_t kRows = 64;
-  pool.run((rows + kRows - 1) / kRows, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t r = begin * kRows; r < std::min(rows, end * kRows); r += kRows) {
-      const int count = blas_int(std::min(kRows, rows - r));
-      for (const CBLAS_TRANSPOSE transpose : {CblasTrans, CblasNoTrans}) {
-        const auto turn = blas_turn();
-        cblas_strsm(CblasRowMajor, CblasRight, CblasLower, transpose, CblasNonUnit, count, blas_int(n), 1.0F,
-                    l, blas_int(n), b + r * n, blas_int(n));
-      }
-    }
-  });
 }
 
 void gemm_add(const float* a, std::size_t a_stride, const float* b, std::size_t b_stride, float* c,

@@ -14,16 +14,9 @@ namespace twofold {
 /// lies above the diagonal is left undefined near it.
 void add_gram(const float* x, std::size_t tokens, std::size_t cols, float* gram, ThreadPool& pool);
 
-/// cross[j * cols + k] += sum over t of y[t * cols + j] * x[t * cols + k], all of it; x, y [tokens, cols].
-void add_cross(const float* y, const float* x, std::size_t tokens, std::size_t cols, float* cross,
-               ThreadPool& pool);
-
 /// Cholesky factorization A = L L^T in place (Golub and Van Loan, Matrix Computations, 4.2: blocked,
 /// right-looking). False, and `a` is spoilt, when a pivot is not positive.
 bool cholesky(float* a, std::size_t n, ThreadPool& pool);
-
-/// B = B L^-T L^-1 = B (L L^T)^-1 in place for B [rows, n] and a factor L of `cholesky`.
-void solve_rows(const float* l, std::size_t n, float* b, std::size_t rows, ThreadPool& pool);
 
 /// c[i * c_stride + j] += sum over k of a[i * a_stride + k] * b[k * b_stride + j] for a [m, k], b [k, n], on
 /// the calling thread.

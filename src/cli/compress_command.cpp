@@ -11,6 +11,7 @@
 #include "cli/table.h"
 #include "compress/compress.h"
 #include "compress/quantizer.h"
+#include "compress/shape_linear.h"
 
 namespace twofold {
 
@@ -22,6 +23,7 @@ struct Flags {
   // Flags that stand in for the recipe's values where given.
   std::optional<std::string> alpha, activations, codec, size;
   std::optional<double> sparsity, bits, max_kl;
+  std::optional<std::int64_t> tokens;
   std::vector<std::string> skip;
   std::string shard_size = "5GB";
   bool json = false;
@@ -111,6 +113,7 @@ void apply_flags(const Flags& flags, CompressOptions& options) {
   if (flags.codec) recipe.codec = *flags.codec;
   recipe.skip.insert(recipe.skip.end(), flags.skip.begin(), flags.skip.end());
   options.max_shard_bytes = parse_size(flags.shard_size, "--max-shard-size");
+  check(recipe);
   const bool rated = find_quantizer(recipe.quantizer).rated;
   if (!rated && (flags.bits || flags.size)) {
     throw UsageError(fmt::format("{}: not with the recipe {}, whose rate follows from its steps",
@@ -119,6 +122,9 @@ void apply_flags(const Flags& flags, CompressOptions& options) {
   if (rated && (flags.bits ? 1 : 0) + (flags.size ? 1 : 0) + (flags.max_kl ? 1 : 0) > 1) {
     throw UsageError("--bits, --size, --max-kl: expected one of them");
   }
+  constexpr std::int64_t kMomentTokens = 16384;  // cols^2 numbers want more than cols do
+  options.calibration.tokens =
+      flags.tokens.value_or(needs_moments(recipe) ? kMomentTokens : options.calibration.tokens);
   if (flags.bits) recipe.bits = *flags.bits;
   if (flags.size) options.target_bytes = parse_size(*flags.size, "--size");
   if (flags.max_kl && rated) {
@@ -154,9 +160,8 @@ void add_compress_command(CLI::App& app) {
                    "Text file to calibrate on, or self: text sampled from the model")
       ->capture_default_str();
   command
-      ->add_option("--calibration-tokens", options.calibration.tokens,
-                   "About how many tokens to calibrate on")
-      ->capture_default_str()
+      ->add_option("--calibration-tokens", flags->tokens, "About how many tokens to calibrate on")
+      ->default_str("2048, or 16384 for recipes with second moments")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   command->add_option("--seed", options.calibration.seed, "Seed of the sampled calibration text")
       ->capture_default_str();

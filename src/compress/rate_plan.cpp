@@ -82,7 +82,8 @@ class Survey {
       StatisticsCollector statistics(pool_, true);
       all.step(model_, layer, model_.layer(layer), &statistics);
       for (CalibrationRun& version : versions) version.step(model_, layer, model_.layer(layer), nullptr);
-      versions.push_back(try_layer(layer, statistics, reference));
+      CalibrationRun version = try_layer(layer, statistics, reference);
+      if (recipe_.allocation == "sensitivity") versions.push_back(std::move(version));
       model_.release_layer(layer);
       progress.advance(1);
     }
@@ -127,7 +128,7 @@ class Survey {
           shape_linear(*linear, weights, inputs, &metric, rate.unit * kTrialStep, recipe_, pool_);
       trials.push_back(std::make_unique<MemoryTensor>(std::move(trial.matrix)));
       by_linear[linear] = &trials.back()->tensor();
-      if (inputs.tokens == 0) continue;
+      if (inputs.tokens == 0 || recipe_.allocation == "equal") continue;
       const double layer_error =
           squared_distance(run_with(layer, before, {{linear, by_linear[linear]}}).hidden(), reference.hidden());
       shares.push_back({linear->name, layer_error, trial.error});

@@ -64,6 +64,7 @@ Json Recipe::to_json() const {
   if (quantizer == "rtn" || quantizer == "gptq") json["granularity"] = granularity;
   if (how.rated) {
     json["bits"] = bits;
+    json["allocation"] = allocation;
     json["rate_price"] = rate_price;
   } else {
     json["width"] = width;
@@ -91,6 +92,7 @@ void check(const Recipe& recipe) {
   known("quantizer", [&]() -> auto& { return find_quantizer(recipe.quantizer); });
   known("pruner", [&]() -> auto& { return find_pruner(recipe.pruner); });
   check_choice("granularity", recipe.granularity, "tensor", "row");
+  check_choice("allocation", recipe.allocation, "sensitivity", "equal");
   check_choice("order", recipe.order, "natural", "activation");
   check_range("width", recipe.width, 2, 8);
   check_range("group", recipe.group, 1, 1 << 20);
@@ -157,6 +159,8 @@ Recipe parse_recipe(std::string_view text, std::string_view where) {
       integer(recipe.group);
     } else if (key == "bits") {
       real(recipe.bits);
+    } else if (key == "allocation") {
+      recipe.allocation = value;
     } else if (key == "rate_price") {
       real(recipe.rate_price);
     } else if (key == "lambda") {

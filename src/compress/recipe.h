@@ -20,6 +20,7 @@ struct Recipe {
   int width = 8;                       // bits of an integer before coding, 2 to 8
   int group = 128;                     // inputs that share a step, for the quantizer group-wise
   double bits = 2.5;                   // per weight after coding, for quantizers with a rate
+  std::string allocation = "sensitivity";  // of bits among linears: sensitivity or equal
   double rate_price = 0;               // of RDO: price of a bit in steps^2
   double lambda = 0;                   // of entquant: weight of the rate
   double damping = 0.01;               // of X^T X, in units of its mean diagonal

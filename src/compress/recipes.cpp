@@ -14,8 +14,8 @@ namespace {
 
 // What a recipe does not name is as in `dc`.
 constexpr BuiltinRecipe kRecipes[] = {
-    {"best", "free steps by rate and distortion, error feedback, bits where they matter most",
-     "scaler = none\nquantizer = watersic\nsequential = yes\n"},
+    {"best", "free steps, error feedback, bits where they matter most",
+     "scaler = none\nquantizer = watersic\nsequential = yes\norder = activation\ndamping = 0.03\n"},
     {"dc", "double compression: activation-aware scaling, INT8 per tensor", ""},
     {"rtn-tensor", "round to nearest, one step per tensor", "scaler = none\n"},
     {"rtn-row", "round to nearest, one step per row", "scaler = none\ngranularity = row\n"},
@@ -25,7 +25,7 @@ constexpr BuiltinRecipe kRecipes[] = {
     {"gptq", "error feedback, one step per row",
      "scaler = none\nquantizer = gptq\ngranularity = row\nwidth = 4\nsequential = yes\n"},
     {"watersic", "WaterSIC: error feedback with a free step per input channel, the same rate for all layers",
-     "scaler = none\nquantizer = watersic\nsequential = yes\n"},
+     "scaler = none\nquantizer = watersic\nsequential = yes\nallocation = equal\n"},
     {"entquant", "EntQuant: free steps per row by rate and distortion of the weights alone",
      "scaler = none\nquantizer = entquant\nlambda = 1\n"},
     {"awq", "AWQ, 4 bits in groups of 128; for evaluation only",

@@ -69,7 +69,8 @@ void print_text(const CompressReport& report, const CompressOptions& options) {
              options.source.string(), format_bytes(report.source_bytes));
   if (report.linear_weights > 0) {
     fmt::print(
-        "linear layers: {:.3f} bits/weight, CR {:.3f} against INT8 (recipe {}, codec {}{}, sparsity {:.2f})\n",
+        "linear layers: {:.3f} bits/weight, CR {:.3f} against INT8 (recipe {}, codec {}{}, sparsity "
+        "{:.2f})\n",
         8 * ratio(report.linear_bytes, report.linear_weights),
         ratio(report.linear_weights, report.linear_bytes), report.recipe.name, report.recipe.codec,
         report.recipe.scaler == "none" ? "" : fmt::format(", alpha {:.2f}", report.recipe.alpha),
@@ -159,8 +160,7 @@ void add_compress_command(CLI::App& app) {
       ->add_option("--calibration", options.calibration.source,
                    "Text file to calibrate on, or self: text sampled from the model")
       ->capture_default_str();
-  command
-      ->add_option("--calibration-tokens", flags->tokens, "About how many tokens to calibrate on")
+  command->add_option("--calibration-tokens", flags->tokens, "About how many tokens to calibrate on")
       ->default_str("2048, or 16384 for recipes with second moments")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   command->add_option("--seed", options.calibration.seed, "Seed of the sampled calibration text")

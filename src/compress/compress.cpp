@@ -180,11 +180,12 @@ class Compressor {
       const auto cols = static_cast<std::size_t>(linear.cols);
       for (std::size_t i = 0; i < stored.size(); ++i) stored[i % cols * rows + i / cols] = floats[i];
     }
-    const TensorView view{linear.weight(),
-                          DType::kF32,
-                          linear.stored_shape(),
-                          {reinterpret_cast<const std::uint8_t*>(stored.data()), stored.size() * sizeof(float)},
-                          ""};
+    const TensorView view{
+        linear.weight(),
+        DType::kF32,
+        linear.stored_shape(),
+        {reinterpret_cast<const std::uint8_t*>(stored.data()), stored.size() * sizeof(float)},
+        ""};
     writer_.add_plain(view);
     bytes_ += view.bytes.size();
     done_.insert(linear.weight());
@@ -261,7 +262,7 @@ class Compressor {
   std::optional<StatisticsFile> statistics_file_;
   std::set<std::string> done_;
   AlignedVector<float> floats_;  // weights being compressed
-  std::uint64_t bytes_ = 0;  // of what has been added
+  std::uint64_t bytes_ = 0;      // of what has been added
   CompressReport report_;
 };
 

@@ -32,11 +32,11 @@ struct CompressReport {
   std::int64_t calibration_tokens = 0;
   std::optional<double> kl;          // with target_kl: what was measured
   std::uint64_t linear_weights = 0;  // in the decoder's linear layers that were coded
-  std::uint64_t linear_bytes = 0;    // stored for them, with tables, index, scales; what they would take where
-                                     // the recipe is for evaluation only
-  std::uint64_t parameters = 0;      // in the whole model
-  std::uint64_t source_bytes = 0;    // whole directory
-  std::uint64_t stored_bytes = 0;    // whole directory
+  std::uint64_t linear_bytes = 0;  // stored for them, with tables, index, scales; what they would take where
+                                   // the recipe is for evaluation only
+  std::uint64_t parameters = 0;    // in the whole model
+  std::uint64_t source_bytes = 0;  // whole directory
+  std::uint64_t stored_bytes = 0;  // whole directory
   double seconds = 0;
 };
 

@@ -170,8 +170,7 @@ FeedbackResult quantize_with_feedback(const FeedbackTask& task, ThreadPool& pool
     for (std::size_t i = begin; i < end; ++i) {
       check_interrupt();
       const std::size_t first = i * strip;
-      errors[i] =
-          Strip(task, first, std::min(strip, rows - first), result.q.data() + first * cols).run();
+      errors[i] = Strip(task, first, std::min(strip, rows - first), result.q.data() + first * cols).run();
     }
   });
   for (const double error : errors) result.error += error;

@@ -26,9 +26,8 @@ std::vector<ShapedLinear> LayerShaper::next(StatisticsCollector& statistics) {
     check_interrupt();
     AlignedVector<float> weights = load_linear(model_.checkpoint(), *linear, pool_);
     const ChannelStatistics& inputs = statistics.at(*linear);
-    QuantizedLinear result =
-        shape_linear(*linear, weights, inputs, moments ? &metrics.of(inputs) : nullptr,
-                     plan_ != nullptr ? plan_->step(linear->name) : 0, recipe_, pool_);
+    QuantizedLinear result = shape_linear(*linear, weights, inputs, moments ? &metrics.of(inputs) : nullptr,
+                                          plan_ != nullptr ? plan_->step(linear->name) : 0, recipe_, pool_);
     ShapedLinear& out = shaped.emplace_back();
     out.linear = linear;
     out.bits = result.bits;

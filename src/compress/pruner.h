@@ -15,10 +15,10 @@ struct Pruner {
   void (*prune)(const LinearTask& task);
 };
 
-#define TWOFOLD_PRUNERS(X)                \
-  X("dc", false, prune_dc)                \
-  X("magnitude", false, prune_magnitude)  \
-  X("wanda", false, prune_wanda)          \
+#define TWOFOLD_PRUNERS(X)               \
+  X("dc", false, prune_dc)               \
+  X("magnitude", false, prune_magnitude) \
+  X("wanda", false, prune_wanda)         \
   X("sparsegpt", true, prune_sparsegpt)
 
 #define TWOFOLD_DECLARE(name, moments, function) void function(const LinearTask& task);

@@ -32,12 +32,17 @@ void prune_sparsegpt(const LinearTask& task) {
             target[r * width + k] = task.weights[r * cols + metric.channel(begin + k)];
           }
         }
-        gemm_add(&delta[first * cols + end % cols], cols,
-                 &metric.factor[end < cols ? end * cols + begin : 0], cols, &target[first * width], width,
-                 count, width, cols - end);
+        gemm_add(&delta[first * cols + end % cols], cols, &metric.factor[end < cols ? end * cols + begin : 0],
+                 cols, &target[first * width], width, count, width, cols - end);
+        // The weights that the block would have if none of them went.
+        std::vector<float> kept(width);
         for (std::size_t r = first; r < first + count; ++r) {
-          for (std::size_t k = 0; k < width; ++k) {
-            scores[r * width + k] = std::fabs(target[r * width + k]) * metric.diagonal[begin + k];
+          kept.assign(&target[r * width], &target[r * width] + width);
+          for (std::size_t k = width; k-- > 0;) {
+            scores[r * width + k] = std::fabs(kept[k]) * metric.diagonal[begin + k];
+            const float difference = task.weights[r * cols + metric.channel(begin + k)] - kept[k];
+            const float* factor = &metric.factor[(begin + k) * cols + begin];
+            for (std::size_t left = 0; left < k; ++left) kept[left] += difference * factor[left];
           }
         }
       }

@@ -28,12 +28,12 @@ struct Quantizer {
   QuantizedLinear (*quantize)(const LinearTask& task, std::vector<float> input_scale);
 };
 
-#define TWOFOLD_QUANTIZERS(X)                             \
-  X("rtn", false, false, true, quantize_rtn)              \
-  X("gptq", true, false, true, quantize_gptq)             \
-  X("watersic", true, true, true, quantize_watersic)      \
-  X("entquant", false, false, true, quantize_entquant)    \
-  X("group-wise", false, false, false, quantize_groups)   \
+#define TWOFOLD_QUANTIZERS(X)                           \
+  X("rtn", false, false, true, quantize_rtn)            \
+  X("gptq", true, false, true, quantize_gptq)           \
+  X("watersic", true, true, true, quantize_watersic)    \
+  X("entquant", false, false, true, quantize_entquant)  \
+  X("group-wise", false, false, false, quantize_groups) \
   X("llm-int8", false, false, false, quantize_llm_int8)
 
 #define TWOFOLD_DECLARE(name, moments, rated, stored, function) \

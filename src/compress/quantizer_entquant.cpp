@@ -6,8 +6,8 @@
 namespace twofold {
 
 /// EntQuant (Putzky et al., arXiv 2601.22787): data-free; the step of each row minimises the relative error
-/// of the weights plus lambda times the mean |q|, which stands for the rate. Theirs are found by L-BFGS; a row
-/// has but one, and a grid over its whole range, 24 to the octave, finds the same.
+/// of the weights plus lambda times the mean |q|, which stands for the rate. Theirs are found by L-BFGS; a
+/// row has but one, and a grid over its whole range, 24 to the octave, finds the same.
 QuantizedLinear quantize_entquant(const LinearTask& task, std::vector<float> input_scale) {
   constexpr double kPerOctave = 24;
   const std::size_t cols = task.width();

@@ -19,8 +19,7 @@ QuantizedLinear quantize_rtn(const LinearTask& task, std::vector<float> input_sc
       const float inverse = 1.0F / steps[steps.size() > 1 ? r : 0];
       for (std::size_t j = 0; j < cols; ++j) {
         const float x = task.weights[r * cols + j] * (input_scale.empty() ? 1.0F : input_scale[j]) * inverse;
-        out.matrix.q[r * cols + j] =
-            static_cast<std::int8_t>(std::clamp(std::nearbyint(x), -levels, levels));
+        out.matrix.q[r * cols + j] = static_cast<std::int8_t>(std::clamp(std::nearbyint(x), -levels, levels));
       }
     }
   });

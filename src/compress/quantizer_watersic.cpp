@@ -46,15 +46,14 @@ QuantizedLinear quantize_watersic(const LinearTask& task, std::vector<float>) {
     });
     prices = make_prices(rounded, cols, task.recipe.rate_price);
   }
-  FeedbackResult result =
-      quantize_with_feedback({.metric = *task.metric,
-                              .weights = task.weights,
-                              .column_step = column_step,
-                              .row_step = out.matrix.parts.scale,
-                              .levels = 127,
-                              .prices = task.recipe.rate_price > 0 ? &prices : nullptr,
-                              .keep_zeros = task.recipe.sparsity > 0},
-                             task.pool);
+  FeedbackResult result = quantize_with_feedback({.metric = *task.metric,
+                                                  .weights = task.weights,
+                                                  .column_step = column_step,
+                                                  .row_step = out.matrix.parts.scale,
+                                                  .levels = 127,
+                                                  .prices = task.recipe.rate_price > 0 ? &prices : nullptr,
+                                                  .keep_zeros = task.recipe.sparsity > 0},
+                                                 task.pool);
   out.error = result.error;
   out.matrix.q = std::move(result.q);
   return out;

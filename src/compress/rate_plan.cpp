@@ -19,7 +19,7 @@ namespace twofold {
 
 namespace {
 
-constexpr double kTrialStep = 0.4;     // of the unit: about 3 bits per weight
+constexpr double kTrialStep = 0.4;  // of the unit: about 3 bits per weight
 constexpr std::size_t kCurvePoints = 12;
 constexpr std::int64_t kSampleRows = 64;
 
@@ -67,9 +67,9 @@ class Survey {
         recipe_(recipe),
         pool_(model.workspace().pool()),
         text_(text),
-        sample_(sample_text(text, std::clamp<std::int64_t>(
-                                      text.tokens() / static_cast<std::int64_t>(model.spec().layers.size()),
-                                      128, 4096))) {}
+        sample_(sample_text(
+            text, std::clamp<std::int64_t>(
+                      text.tokens() / static_cast<std::int64_t>(model.spec().layers.size()), 128, 4096))) {}
 
   RatePlan run() {
     const ModelSpec& spec = model_.spec();
@@ -129,8 +129,8 @@ class Survey {
       trials.push_back(std::make_unique<MemoryTensor>(std::move(trial.matrix)));
       by_linear[linear] = &trials.back()->tensor();
       if (inputs.tokens == 0 || recipe_.allocation == "equal") continue;
-      const double layer_error =
-          squared_distance(run_with(layer, before, {{linear, by_linear[linear]}}).hidden(), reference.hidden());
+      const double layer_error = squared_distance(
+          run_with(layer, before, {{linear, by_linear[linear]}}).hidden(), reference.hidden());
       shares.push_back({linear->name, layer_error, trial.error});
     }
     return run_with(layer, before, by_linear);
@@ -217,7 +217,8 @@ class Survey {
 double RatePlan::step(const Linear& linear, double base) {
   // Within the curve: a step beyond it would leave nothing of the weights.
   const double last = std::exp2(static_cast<double>(kCurvePoints - 1) / 2);
-  return std::clamp(base / std::sqrt(linear.sensitivity), linear.unit * kFinest, linear.unit * kFinest * last);
+  return std::clamp(base / std::sqrt(linear.sensitivity), linear.unit * kFinest,
+                    linear.unit * kFinest * last);
 }
 
 double RatePlan::bits(const Linear& linear, double base) {

@@ -12,16 +12,16 @@
 namespace twofold {
 
 /// How the bits of a quantizer with a rate are shared among the linears of a model. The step of linear l, in
-/// units of its output, is base_step / sqrt(sensitivity_l): at a step d the rounding of a weight adds d^2 / 12
-/// to the squared error of the output, and the sum over all weights of sensitivity * error + price * bits is
-/// least where sensitivity * d^2 is the same everywhere.
+/// units of its output, is base_step / sqrt(sensitivity_l): at a step d the rounding of a weight adds d^2 /
+/// 12 to the squared error of the output, and the sum over all weights of sensitivity * error + price * bits
+/// is least where sensitivity * d^2 is the same everywhere.
 class RatePlan {
  public:
   struct Linear {
     double weights = 0;
-    double sensitivity = 0;      // KL (nats per token) per unit of squared error of the output, a token's mean
-    double unit = 1;             // a step at which a weight takes about 1 bit, for the curve
-    std::vector<double> bits;    // per weight at unit * kFinest * 2^(i / 2)
+    double sensitivity = 0;    // KL (nats per token) per unit of squared error of the output, a token's mean
+    double unit = 1;           // a step at which a weight takes about 1 bit, for the curve
+    std::vector<double> bits;  // per weight at unit * kFinest * 2^(i / 2)
   };
   static constexpr double kFinest = 1.0 / 16;
 

@@ -87,10 +87,14 @@ void check(const Recipe& recipe) {
     throw UsageError(
         fmt::format("--sparsity: expected a number from 0 to below 1, found {}", recipe.sparsity));
   }
-  known("--codec", [&]() -> auto& { return find_codec(recipe.codec); });
-  known("scaler", [&]() -> auto& { return find_scaler(recipe.scaler); });
-  known("quantizer", [&]() -> auto& { return find_quantizer(recipe.quantizer); });
-  known("pruner", [&]() -> auto& { return find_pruner(recipe.pruner); });
+  known(
+      "--codec", [&]() -> auto& { return find_codec(recipe.codec); });
+  known(
+      "scaler", [&]() -> auto& { return find_scaler(recipe.scaler); });
+  known(
+      "quantizer", [&]() -> auto& { return find_quantizer(recipe.quantizer); });
+  known(
+      "pruner", [&]() -> auto& { return find_pruner(recipe.pruner); });
   check_choice("granularity", recipe.granularity, "tensor", "row");
   check_choice("allocation", recipe.allocation, "sensitivity", "equal");
   check_choice("order", recipe.order, "natural", "activation");
@@ -102,8 +106,9 @@ void check(const Recipe& recipe) {
   check_range("damping", recipe.damping, 1e-6, 1);
   const Quantizer& quantizer = find_quantizer(recipe.quantizer);
   if (quantizer.rated && recipe.scaler != "none") {
-    throw UsageError(fmt::format("scaler: the quantizer {} chooses the scales itself, expected none, found \"{}\"",
-                                 recipe.quantizer, recipe.scaler));
+    throw UsageError(
+        fmt::format("scaler: the quantizer {} chooses the scales itself, expected none, found \"{}\"",
+                    recipe.quantizer, recipe.scaler));
   }
   if (!quantizer.stored && recipe.sequential) {
     throw UsageError(fmt::format("sequential: not with {}, which is for evaluation only", recipe.quantizer));

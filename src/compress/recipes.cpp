@@ -27,7 +27,7 @@ constexpr BuiltinRecipe kRecipes[] = {
     {"watersic", "WaterSIC: error feedback with a free step per input channel, the same rate for all layers",
      "scaler = none\nquantizer = watersic\nsequential = yes\nallocation = equal\n"},
     {"entquant", "EntQuant: free steps per row by rate and distortion of the weights alone",
-     "scaler = none\nquantizer = entquant\nlambda = 1\n"},
+     "scaler = none\nquantizer = entquant\nlambda = 0.02\n"},
     {"awq", "AWQ, 4 bits in groups of 128; for evaluation only",
      "scaler = awq\nquantizer = group-wise\nwidth = 4\n"},
     {"rtn-group", "round to nearest, 4 bits in groups of 128; for evaluation only",

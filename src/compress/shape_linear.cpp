@@ -11,7 +11,8 @@ namespace twofold {
 QuantizedLinear shape_linear(const LinearSpec& linear, std::span<float> weights,
                              const ChannelStatistics& statistics, const ErrorMetric* metric, double step,
                              const Recipe& recipe, ThreadPool& pool) {
-  const LinearTask task{linear.name, linear.rows, linear.cols, weights, statistics, metric, step, recipe, pool};
+  const LinearTask task{linear.name, linear.rows, linear.cols, weights, statistics,
+                        metric,      step,        recipe,      pool};
   std::vector<float> scales = find_scaler(recipe.scaler).scales(task);
   if (recipe.sparsity > 0) find_pruner(recipe.pruner).prune(task);
   QuantizedLinear out = find_quantizer(recipe.quantizer).quantize(task, std::move(scales));
@@ -47,8 +48,8 @@ const ErrorMetric& MetricCache::of(const ChannelStatistics& statistics) {
              statistics.sum_squares[static_cast<std::size_t>(b)];
     });
   }
-  metric_ = make_error_metric(statistics.gram, cols, statistics.tokens, recipe_.damping, std::move(order),
-                              pool_);
+  metric_ =
+      make_error_metric(statistics.gram, cols, statistics.tokens, recipe_.damping, std::move(order), pool_);
   statistics_ = &statistics;
   return metric_;
 }

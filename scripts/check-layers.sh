@@ -15,8 +15,9 @@ declare -A below=(
   [model]="base tensor codec format kernels"
   [runtime]="base tensor text codec format kernels model"
   [compress]="base tensor text codec format kernels model runtime"
-  [eval]="base tensor text codec format kernels model runtime compress"
-  [cli]="base tensor text codec format kernels model runtime compress eval"
+  [plan]="base tensor text codec format kernels model runtime compress"
+  [eval]="base tensor text codec format kernels model runtime compress plan"
+  [cli]="base tensor text codec format kernels model runtime compress plan eval"
 )
 
 bad=0

@@ -13,6 +13,9 @@ void add_inspect_command(CLI::App& app);
 void add_verify_command(CLI::App& app);
 void add_synth_command(CLI::App& app);
 void add_bench_command(CLI::App& app);
+void add_transcode_command(CLI::App& app);
+void add_measure_command(CLI::App& app);
+void add_plan_command(CLI::App& app);
 void add_tokenize_command(CLI::App& app);
 void add_detokenize_command(CLI::App& app);
 

@@ -26,6 +26,7 @@ struct Flags {
   std::optional<std::int64_t> tokens;
   std::vector<std::string> skip;
   std::string shard_size = "5GB";
+  std::string plan;
   bool json = false;
 };
 
@@ -136,6 +137,7 @@ void apply_flags(const Flags& flags, CompressOptions& options) {
 }
 
 void compress(Flags& flags) {
+  if (!flags.plan.empty()) flags.options.plan = read_codec_plan(flags.plan);
   apply_flags(flags, flags.options);
   const CompressReport report = compress_model(flags.options);
   if (flags.json) {
@@ -186,7 +188,9 @@ void add_compress_command(CLI::App& app) {
   command->add_option("--activations", flags->activations, "How inputs of linear layers are quantized")
       ->default_str("per-token")
       ->check(CLI::IsMember({"per-token", "per-tensor-static", "none"}));
-  command->add_option("--codec", flags->codec, codec_help())->default_str("ans");
+  CLI::Option* codec = command->add_option("--codec", flags->codec, codec_help())->default_str("ans");
+  command->add_option("--plan", flags->plan, "Codec of each tensor, from a file that `plan -o` wrote")
+      ->excludes(codec);
   command->add_option("--skip", flags->skip,
                       "Leave tensors whose name matches this shell pattern as they are (repeatable)");
   command->add_option("--statistics", options.statistics,

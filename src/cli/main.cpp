@@ -32,6 +32,9 @@ int run(int argc, char** argv) {
   twofold::add_verify_command(app);
   twofold::add_synth_command(app);
   twofold::add_bench_command(app);
+  twofold::add_transcode_command(app);
+  twofold::add_measure_command(app);
+  twofold::add_plan_command(app);
   twofold::add_tokenize_command(app);
   twofold::add_detokenize_command(app);
   try {

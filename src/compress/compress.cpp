@@ -53,6 +53,16 @@ std::vector<std::string> tensor_names(const Model& model) {
   return names;
 }
 
+void check_names(const CodecPlan& plan, const std::vector<std::string>& names, const fs::path& source) {
+  const std::set<std::string> known(names.begin(), names.end());
+  for (const auto& [name, codec] : plan.tensors) {
+    if (!known.contains(name)) {
+      fail("{}: \"tensors\": {}: {} has no tensor of this name", plan.source, json_quote(name),
+           source.string());
+    }
+  }
+}
+
 class Compressor {
  public:
   Compressor(const CompressOptions& options, Model& model, ContainerWriter& writer,
@@ -64,10 +74,8 @@ class Compressor {
         spec_(model.spec()),
         text_(text),
         pool_(model.workspace().pool()),
-        codec_(find_codec(recipe_.codec)),
         writer_(writer),
         progress_("Compressing", parameters()) {
-    report_.recipe = recipe_;
     report_.parameters = parameters();
   }
 
@@ -94,6 +102,8 @@ class Compressor {
   }
 
   CompressReport commit() {
+    if (!codecs_.empty()) recipe_.codec = codec_summary(codecs_);
+    report_.recipe = recipe_;
     Json recipe = recipe_.to_json();
     if (plan_ != nullptr && report_.linear_weights > 0) {  // what it came to
       recipe["bits"] =
@@ -216,7 +226,9 @@ class Compressor {
 
   std::uint64_t add_coded(const std::string& name, QuantizedMatrix& matrix) {
     matrix.parts.name = name;
-    const std::uint64_t bytes = writer_.add_coded(matrix.parts, matrix.q, codec_, pool_);
+    const Codec& codec = options_.plan ? options_.plan->codec_of(name) : find_codec(recipe_.codec);
+    const std::uint64_t bytes = writer_.add_coded(matrix.parts, matrix.q, codec, pool_);
+    codecs_.emplace(codec.name());
     done_.insert(name);
     bytes_ += bytes;
     progress_.advance(matrix.q.size(), name);
@@ -256,13 +268,13 @@ class Compressor {
   const ModelSpec& spec_;
   const CalibrationText& text_;
   ThreadPool& pool_;
-  const Codec& codec_;
   ContainerWriter& writer_;
   Progress progress_;
   std::optional<StatisticsFile> statistics_file_;
   std::set<std::string> done_;
   AlignedVector<float> floats_;  // weights being compressed
   std::uint64_t bytes_ = 0;      // of what has been added
+  std::set<std::string> codecs_;
   CompressReport report_;
 };
 
@@ -351,8 +363,9 @@ CompressReport compress_model(const CompressOptions& options) {
   if (Container::is_container(options.source)) fail("{}: is compressed already", options.source.string());
   Model model(options.source, {.threads = options.threads, .release_pages = true});
   // First of all, so that a destination that cannot be is told before minutes of calibration.
-  std::optional<ContainerWriter> writer(std::in_place, options.destination, tensor_names(model),
-                                        options.max_shard_bytes);
+  const std::vector<std::string> names = tensor_names(model);
+  std::optional<ContainerWriter> writer(std::in_place, options.destination, names, options.max_shard_bytes);
+  if (options.plan) check_names(*options.plan, names, options.source);
   for (const auto& [name, tensor] : model.checkpoint().tensors()) {
     check_interrupt();
     if (is_weight(tensor)) check_finite(tensor, model.workspace().pool());

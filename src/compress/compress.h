@@ -7,6 +7,7 @@
 
 #include "compress/alpha_search.h"
 #include "compress/calibration_text.h"
+#include "compress/codec_plan.h"
 #include "compress/recipe.h"
 
 namespace twofold {
@@ -15,8 +16,9 @@ struct CompressOptions {
   std::filesystem::path source;
   std::filesystem::path destination;  // must not exist
   Recipe recipe;
-  bool auto_alpha = false;  // choose recipe.alpha by `best_alpha`
-  double max_kl = 0.01;     // nats, for auto_alpha
+  std::optional<CodecPlan> plan;  // codecs by tensor, in place of the recipe's
+  bool auto_alpha = false;        // choose recipe.alpha by `best_alpha`
+  double max_kl = 0.01;           // nats, for auto_alpha
   // For recipes with a rate, in place of recipe.bits; at most one of the two:
   std::optional<double> target_kl;            // nats per token on the calibration text
   std::optional<std::uint64_t> target_bytes;  // of the whole directory

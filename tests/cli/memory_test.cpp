@@ -36,10 +36,10 @@ class Memory : public ::testing::Test {
     return {WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(out), read_file(err)};
   }
 
-  /// A model of 9 MB whose largest part is its linear layers.
+  /// A model of 6 MB whose largest part is its linear layers.
   std::string synthesize(const std::string& codec) {
     const std::string path = directory_ / codec;
-    EXPECT_EQ(run("synth --like '" + kDemo + "' --layers 12 --codec " + codec + " '" + path + "'").code, 0);
+    EXPECT_EQ(run("synth --like '" + kDemo + "' --layers 6 --codec " + codec + " '" + path + "'").code, 0);
     return path;
   }
 
@@ -80,9 +80,9 @@ TEST_F(Memory, TextsAndPerplexitiesAreTheSameUnderABudget) {
   EXPECT_EQ(bound.out, free.out);
   EXPECT_THAT(bound.err, HasSubstr("read in every pass"));
 
-  write_file(directory_ / "text", std::string(700, 'e') + "\n");
+  write_file(directory_ / "text", std::string(200, 'e') + "\n");
   const std::string eval =
-      "eval ppl -m '" + path + "' -f '" + (directory_ / "text").string() + "' -c 128 --json";
+      "eval ppl -m '" + path + "' -f '" + (directory_ / "text").string() + "' -c 64 --json";
   const int least_eval = least_of(run(eval + " --memory 1kB").err);
   const Outcome evaluated = run(eval + " --memory " + std::to_string(least_eval) + "MB");
   EXPECT_EQ(evaluated.code, 0) << evaluated.err;

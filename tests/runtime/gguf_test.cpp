@@ -15,8 +15,8 @@ namespace {
 using ::testing::HasSubstr;
 using testing::TinyModel;
 
-std::vector<float> logits_of(const std::filesystem::path& path) {
-  Model model(path, {.threads = 1});
+std::vector<float> logits_of(const std::filesystem::path& path, const MemoryOptions& memory = {}) {
+  Model model(path, {.threads = 1, .memory = memory});
   const std::vector<std::int32_t> tokens = {1, 17, 4, 60, 33, 2, 9, 9, 51, 20};
   KvCache cache(model.spec());
   const Sequence sequence{&cache, tokens};
@@ -30,9 +30,19 @@ void expect_close(const std::vector<float>& found, const std::vector<float>& exp
   for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], relative * scale) << i;
 }
 
+/// All weights streamed from storage.
+std::vector<float> streamed_logits_of(const std::filesystem::path& path) {
+  MemoryOptions memory;
+  memory.budget = std::uint64_t{8} << 30;
+  memory.use = {.context = 10, .tokens = 10, .logit_rows = 10};
+  memory.plan = {{"model.layers.0.self_attn.q_proj.weight", Residency::kStreamed}};
+  return logits_of(path, memory);
+}
+
 TEST(GgufRun, AConvertedModelHasTheLogitsOfTheOriginal) {
   const std::filesystem::path data = std::filesystem::path(TWOFOLD_SOURCE_DIR) / "tests/runtime/data";
   expect_close(logits_of(data / "tiny-tied-gqa-f32.gguf"), logits_of(data / "tiny-tied-gqa-f32"), 1e-5);
+  EXPECT_EQ(streamed_logits_of(data / "tiny-tied-gqa-f32.gguf"), logits_of(data / "tiny-tied-gqa-f32.gguf"));
 }
 
 /// Q8_0 of one row: a binary16 step and 32 integers for each 32 elements. Also replaces `row` by what it
@@ -111,6 +121,7 @@ TEST(GgufRun, BlocksComputeAsTheFloatsTheyMean) {
   write_file(directory / "m.gguf", {reinterpret_cast<const char*>(file.data()), file.size()});
   original.write(directory / "second");  // now the floats that the blocks mean
   expect_close(logits_of(directory / "m.gguf"), logits_of(directory / "second"), 1e-6);
+  EXPECT_EQ(streamed_logits_of(directory / "m.gguf"), logits_of(directory / "m.gguf"));
 }
 
 TEST(GgufRun, AFileWithoutATensorOfTheModelIsAnError) {

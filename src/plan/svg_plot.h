@@ -1,0 +1,25 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace twofold {
+
+struct PlotSeries {
+  std::string label;
+  std::vector<std::pair<double, double>> points;  // x, y; in order of x
+};
+
+/// Lines over common axes that begin at 0.
+struct Plot {
+  std::string title;
+  std::string x_label;
+  std::string y_label;
+  std::vector<PlotSeries> series;
+};
+
+/// A drawing that needs nothing else. Texts may hold anything.
+std::string svg_plot(const Plot& plot);
+
+}  // namespace twofold

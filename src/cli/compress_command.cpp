@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "base/error.h"
 #include "base/progress.h"
@@ -9,6 +10,8 @@
 #include "cli/size_text.h"
 #include "cli/table.h"
 #include "compress/compress.h"
+#include "compress/quantizer.h"
+#include "compress/shape_linear.h"
 
 namespace twofold {
 
@@ -16,8 +19,12 @@ namespace {
 
 struct Flags {
   CompressOptions options;
-  std::string alpha = "0.9";
-  std::string activations = "per-token";
+  std::string recipe;
+  // Flags that stand in for the recipe's values where given.
+  std::optional<std::string> alpha, activations, codec, size;
+  std::optional<double> sparsity, bits, max_kl;
+  std::optional<std::int64_t> tokens;
+  std::vector<std::string> skip;
   std::string shard_size = "5GB";
   std::string plan;
   bool json = false;
@@ -63,11 +70,13 @@ void print_text(const CompressReport& report, const CompressOptions& options) {
              options.source.string(), format_bytes(report.source_bytes));
   if (report.linear_weights > 0) {
     fmt::print(
-        "linear layers: {:.3f} bits/weight, CR {:.3f} against INT8 (codec {}, alpha {:.2f}, sparsity "
+        "linear layers: {:.3f} bits/weight, CR {:.3f} against INT8 (recipe {}, codec {}{}, sparsity "
         "{:.2f})\n",
         8 * ratio(report.linear_bytes, report.linear_weights),
-        ratio(report.linear_weights, report.linear_bytes), report.recipe.codec, report.recipe.alpha,
+        ratio(report.linear_weights, report.linear_bytes), report.recipe.name, report.recipe.codec,
+        report.recipe.scaler == "none" ? "" : fmt::format(", alpha {:.2f}", report.recipe.alpha),
         report.recipe.sparsity);
+    if (report.kl) fmt::print("KL divergence on the calibration text: {:.6f} nats per token\n", *report.kl);
   }
   fmt::print("calibrated on {} tokens; took {}\n", report.calibration_tokens,
              format_duration(report.seconds));
@@ -84,6 +93,7 @@ void print_json(const CompressReport& report, const CompressOptions& options) {
                      {"recipe", report.recipe.to_json()},
                      {"alphas", alphas},
                      {"calibration_tokens", report.calibration_tokens},
+                     {"calibration_kl", report.kl ? Json(*report.kl) : Json()},
                      {"parameters", report.parameters},
                      {"linear_weights", report.linear_weights},
                      {"linear_bytes", report.linear_bytes},
@@ -95,11 +105,40 @@ void print_json(const CompressReport& report, const CompressOptions& options) {
   fmt::print("{}\n", json.dump(2));
 }
 
+/// The recipe, and over it what the command line says.
+void apply_flags(const Flags& flags, CompressOptions& options) {
+  if (!flags.recipe.empty()) options.recipe = load_recipe(flags.recipe);
+  Recipe& recipe = options.recipe;
+  if (flags.alpha) parse_alpha(*flags.alpha, options);
+  if (flags.sparsity) recipe.sparsity = *flags.sparsity;
+  if (flags.activations) recipe.activations = parse_activation_mode(*flags.activations);
+  if (flags.codec) recipe.codec = *flags.codec;
+  recipe.skip.insert(recipe.skip.end(), flags.skip.begin(), flags.skip.end());
+  options.max_shard_bytes = parse_size(flags.shard_size, "--max-shard-size");
+  check(recipe);
+  const bool rated = find_quantizer(recipe.quantizer).rated;
+  if (!rated && (flags.bits || flags.size)) {
+    throw UsageError(fmt::format("{}: not with the recipe {}, whose rate follows from its steps",
+                                 flags.bits ? "--bits" : "--size", recipe.name));
+  }
+  if (rated && (flags.bits ? 1 : 0) + (flags.size ? 1 : 0) + (flags.max_kl ? 1 : 0) > 1) {
+    throw UsageError("--bits, --size, --max-kl: expected one of them");
+  }
+  constexpr std::int64_t kMomentTokens = 16384;  // cols^2 numbers want more than cols do
+  options.calibration.tokens =
+      flags.tokens.value_or(needs_moments(recipe) ? kMomentTokens : options.calibration.tokens);
+  if (flags.bits) recipe.bits = *flags.bits;
+  if (flags.size) options.target_bytes = parse_size(*flags.size, "--size");
+  if (flags.max_kl && rated) {
+    if (!(*flags.max_kl > 0)) throw UsageError("--max-kl: expected a number above 0");
+    options.target_kl = flags.max_kl;
+  }
+  options.max_kl = flags.max_kl.value_or(options.max_kl);
+}
+
 void compress(Flags& flags) {
-  parse_alpha(flags.alpha, flags.options);
-  flags.options.max_shard_bytes = parse_size(flags.shard_size, "--max-shard-size");
   if (!flags.plan.empty()) flags.options.plan = read_codec_plan(flags.plan);
-  flags.options.recipe.activations = parse_activation_mode(flags.activations);
+  apply_flags(flags, flags.options);
   const CompressReport report = compress_model(flags.options);
   if (flags.json) {
     print_json(report, flags.options);
@@ -123,34 +162,36 @@ void add_compress_command(CLI::App& app) {
       ->add_option("--calibration", options.calibration.source,
                    "Text file to calibrate on, or self: text sampled from the model")
       ->capture_default_str();
-  command
-      ->add_option("--calibration-tokens", options.calibration.tokens,
-                   "About how many tokens to calibrate on")
-      ->capture_default_str()
+  command->add_option("--calibration-tokens", flags->tokens, "About how many tokens to calibrate on")
+      ->default_str("2048, or 16384 for recipes with second moments")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   command->add_option("--seed", options.calibration.seed, "Seed of the sampled calibration text")
       ->capture_default_str();
+  command->add_option("--recipe", flags->recipe, "Name of a recipe, or a file (docs/recipes.md)")
+      ->default_str("dc");
+  command->add_option("--bits", flags->bits,
+                      "Bits per weight of the linear layers after coding, for recipes with a rate");
+  command->add_option("--size", flags->size, "Size of the whole directory instead, such as 4GB");
+  command
+      ->add_option("--max-kl", flags->max_kl,
+                   "Largest mean KL divergence (nats per token) on the calibration text instead; also of "
+                   "--alpha auto")
+      ->check(CLI::NonNegativeNumber);
   command
       ->add_option("--alpha", flags->alpha,
                    "Exponent of the per-channel scale, 0 to 1; or auto: the best ratio under --max-kl")
-      ->capture_default_str();
+      ->default_str("0.9");
   command
-      ->add_option("--max-kl", options.max_kl,
-                   "Largest mean KL divergence (nats per token) --alpha auto may cause")
-      ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
-  command
-      ->add_option("--sparsity", options.recipe.sparsity,
+      ->add_option("--sparsity", flags->sparsity,
                    "Share of each linear layer's weights to set to zero, 0 to below 1")
-      ->capture_default_str();
+      ->default_str("0");
   command->add_option("--activations", flags->activations, "How inputs of linear layers are quantized")
-      ->capture_default_str()
+      ->default_str("per-token")
       ->check(CLI::IsMember({"per-token", "per-tensor-static", "none"}));
-  CLI::Option* codec =
-      command->add_option("--codec", options.recipe.codec, codec_help())->capture_default_str();
+  CLI::Option* codec = command->add_option("--codec", flags->codec, codec_help())->default_str("ans");
   command->add_option("--plan", flags->plan, "Codec of each tensor, from a file that `plan -o` wrote")
       ->excludes(codec);
-  command->add_option("--skip", options.recipe.skip,
+  command->add_option("--skip", flags->skip,
                       "Leave tensors whose name matches this shell pattern as they are (repeatable)");
   command->add_option("--statistics", options.statistics,
                       "Save the calibration statistics to this safetensors file");

@@ -4,13 +4,28 @@ namespace twofold {
 
 void CalibrationRun::step(Model& model, std::size_t layer, const LayerWeights& weights,
                           InputObserver* observer) {
-  std::vector<LayerCache> caches(text_.sequences.size());
-  std::vector<LayerSlice> slices;
-  for (std::size_t i = 0; i < caches.size(); ++i)
-    slices.push_back({&caches[i], 0, static_cast<std::int64_t>(text_.sequences[i].size())});
+  constexpr std::int64_t kBatch = 8192;  // tokens at once, unless a sequence is longer
   const ModelSpec& spec = model.spec();
-  run_layer(spec, spec.layers[layer], weights, slices, model.positions(slices), hidden_.data(),
-            model.workspace(), observer);
+  float* hidden = hidden_.data();
+  for (std::size_t first = 0; first < text_.sequences.size();) {
+    std::int64_t tokens = 0;
+    std::size_t last = first;
+    while (last < text_.sequences.size()) {
+      const auto more = static_cast<std::int64_t>(text_.sequences[last].size());
+      if (tokens > 0 && tokens + more > kBatch) break;
+      tokens += more;
+      ++last;
+    }
+    std::vector<LayerCache> caches(last - first);
+    std::vector<LayerSlice> slices;
+    for (std::size_t i = first; i < last; ++i) {
+      slices.push_back({&caches[i - first], 0, static_cast<std::int64_t>(text_.sequences[i].size())});
+    }
+    run_layer(spec, spec.layers[layer], weights, slices, model.positions(slices), hidden, model.workspace(),
+              observer);
+    hidden += tokens * spec.hidden_size;
+    first = last;
+  }
 }
 
 AlignedVector<float> embed_text(Model& model, const CalibrationText& text, const Embedding* replacement) {

@@ -2,13 +2,14 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <set>
 
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/progress.h"
-#include "compress/calibration_run.h"
+#include "compress/layer_shaper.h"
 #include "compress/stage_one.h"
 #include "compress/statistics_file.h"
 #include "model/gguf_model.h"
@@ -65,9 +66,10 @@ void check_names(const CodecPlan& plan, const std::vector<std::string>& names, c
 class Compressor {
  public:
   Compressor(const CompressOptions& options, Model& model, ContainerWriter& writer,
-             const CalibrationText& text, Recipe recipe)
+             const CalibrationText& text, Recipe recipe, RatePlan* plan)
       : options_(options),
         recipe_(std::move(recipe)),
+        plan_(plan),
         model_(model),
         spec_(model.spec()),
         text_(text),
@@ -77,39 +79,46 @@ class Compressor {
     report_.parameters = parameters();
   }
 
-  CompressReport run() {
-    const auto start = std::chrono::steady_clock::now();
-    std::optional<StatisticsFile> statistics_file;
-    if (!options_.statistics.empty()) statistics_file.emplace(options_.statistics, spec_);
-    CalibrationRun calibration(text_, embed_text(model_, text_));
-    add_by_row(spec_.embedding);
-    StatisticsCollector statistics(pool_);
-    for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
-      calibration.step(model_, i, model_.layer(i), &statistics);
-      for (const LinearSpec* linear : spec_.layers[i].linears()) {
-        add_linear(*linear, statistics.at(*linear));
-        if (statistics_file) statistics_file->add(*linear, statistics.at(*linear));
-      }
-      statistics.clear();
-      model_.release_layer(i);
+  /// Everything but the last step. `reference`, what the calibration tokens come to in the original, is
+  /// spoilt when there is one, and report().kl tells what it says.
+  void run(AlignedVector<float>* reference) {
+    if (!options_.statistics.empty()) statistics_file_.emplace(options_.statistics, spec_);
+    if (recipe_.is_dc()) {
+      run_dc();
+    } else {
+      run_recipe(reference);
     }
     if (!spec_.tied_embeddings) add_by_row(spec_.head.weight());
     for (const std::string& name : tensor_names(model_)) {
       if (!done_.contains(name)) add_plain(name);
     }
     add_companions();
+  }
+
+  /// Bytes of the directory, within a few per mille: headers are not written yet.
+  std::uint64_t expected_bytes() const {
+    constexpr std::uint64_t kHeader = 130;  // of a tensor, padding included
+    return bytes_ + kHeader * done_.size();
+  }
+
+  CompressReport commit() {
     if (!codecs_.empty()) recipe_.codec = codec_summary(codecs_);
     report_.recipe = recipe_;
     Json recipe = recipe_.to_json();
+    if (plan_ != nullptr && report_.linear_weights > 0) {  // what it came to
+      recipe["bits"] =
+          8.0 * static_cast<double>(report_.linear_bytes) / static_cast<double>(report_.linear_weights);
+    }
     recipe["calibration"] = {{"source", text_.source}, {"tokens", text_.tokens()}, {"xxh3", text_.hash}};
     writer_.commit(load_model_config(options_.source), recipe);
-    if (statistics_file) statistics_file->finish();
+    if (statistics_file_) statistics_file_->finish();
     report_.calibration_tokens = text_.tokens();
     report_.source_bytes = directory_bytes(options_.source);
     report_.stored_bytes = directory_bytes(options_.destination);
-    report_.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     return report_;
   }
+
+  const CompressReport& report() const { return report_; }
 
  private:
   std::uint64_t parameters() const {
@@ -118,6 +127,79 @@ class Compressor {
       total += static_cast<std::uint64_t>(model_.checkpoint().at(name).elements());
     }
     return total;
+  }
+
+  void run_dc() {
+    CalibrationRun calibration(text_, embed_text(model_, text_));
+    add_by_row(spec_.embedding);
+    StatisticsCollector statistics(pool_);
+    for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
+      calibration.step(model_, i, model_.layer(i), &statistics);
+      for (const LinearSpec* linear : spec_.layers[i].linears()) {
+        add_linear(*linear, statistics.at(*linear));
+        if (statistics_file_) statistics_file_->add(*linear, statistics.at(*linear));
+      }
+      statistics.clear();
+      model_.release_layer(i);
+    }
+  }
+
+  void run_recipe(AlignedVector<float>* reference) {
+    LayerShaper shaper = make_shaper();
+    const bool grams = needs_moments(recipe_);
+    for (std::size_t i = 0; i < spec_.layers.size(); ++i) {
+      StatisticsCollector statistics(pool_, grams);
+      for (ShapedLinear& shaped : shaper.next(statistics)) add_shaped(shaped);
+      for (const LinearSpec* linear : spec_.layers[i].linears()) {
+        if (statistics_file_) statistics_file_->add(*linear, statistics.at(*linear));
+      }
+      model_.release_layer(i);
+    }
+    if (reference != nullptr) report_.kl = divergence(model_, *reference, shaper.hidden());
+  }
+
+  LayerShaper make_shaper() {
+    std::optional<QuantizedMatrix> matrix = add_by_row(spec_.embedding);
+    if (!matrix) return {model_, text_, recipe_, plan_, nullptr};
+    const MemoryTensor tensor(std::move(*matrix));
+    return {model_, text_, recipe_, plan_, make_coded_embedding(tensor.tensor()).get()};
+  }
+
+  void add_shaped(ShapedLinear& shaped) {
+    const std::string name = shaped.linear->weight();
+    const std::uint64_t weights =
+        static_cast<std::uint64_t>(shaped.linear->rows) * static_cast<std::uint64_t>(shaped.linear->cols);
+    report_.linear_weights += weights;
+    if (shaped.tensor == nullptr) {
+      report_.linear_bytes += static_cast<std::uint64_t>(shaped.bits / 8);
+      add_floats(*shaped.linear, shaped.floats);
+      return;
+    }
+    const std::uint64_t bytes = add_coded(name, shaped.tensor->matrix());
+    report_.linear_bytes += bytes;
+    if (plan_ != nullptr && !options_.target_kl) {
+      plan_->coded(shaped.linear->name, 8.0 * static_cast<double>(bytes), recipe_.bits);
+    }
+  }
+
+  /// For evaluation only: F32, in the shape that the original has.
+  void add_floats(const LinearSpec& linear, std::span<const float> floats) {
+    AlignedVector<float> stored(floats.begin(), floats.end());
+    if (linear.transposed) {
+      const auto rows = static_cast<std::size_t>(linear.rows);
+      const auto cols = static_cast<std::size_t>(linear.cols);
+      for (std::size_t i = 0; i < stored.size(); ++i) stored[i % cols * rows + i / cols] = floats[i];
+    }
+    const TensorView view{
+        linear.weight(),
+        DType::kF32,
+        linear.stored_shape(),
+        {reinterpret_cast<const std::uint8_t*>(stored.data()), stored.size() * sizeof(float)},
+        ""};
+    writer_.add_plain(view);
+    bytes_ += view.bytes.size();
+    done_.insert(linear.weight());
+    progress_.advance(stored.size(), linear.weight());
   }
 
   void add_linear(const LinearSpec& linear, const ChannelStatistics& statistics) {
@@ -130,14 +212,16 @@ class Compressor {
     report_.linear_weights += matrix.q.size();
   }
 
-  void add_by_row(const std::string& name) {
-    if (recipe_.skips(name)) return;
+  /// The matrix as it is stored; none when the recipe skips it.
+  std::optional<QuantizedMatrix> add_by_row(const std::string& name) {
+    if (recipe_.skips(name)) return std::nullopt;
     check_interrupt();
     const TensorView& tensor = model_.checkpoint().at(name);
     floats_ = load_weights(tensor, pool_, std::move(floats_));
     QuantizedMatrix matrix = quantize_per_row(floats_, tensor.shape.at(0), tensor.shape.at(1), pool_);
     add_coded(name, matrix);
     model_.checkpoint().release(tensor);
+    return matrix;
   }
 
   std::uint64_t add_coded(const std::string& name, QuantizedMatrix& matrix) {
@@ -146,6 +230,7 @@ class Compressor {
     const std::uint64_t bytes = writer_.add_coded(matrix.parts, matrix.q, codec, pool_);
     codecs_.emplace(codec.name());
     done_.insert(name);
+    bytes_ += bytes;
     progress_.advance(matrix.q.size(), name);
     return bytes;
   }
@@ -153,33 +238,122 @@ class Compressor {
   /// What else belongs to the model. A GGUF file has its tokenizer in its metadata.
   void add_companions() {
     if (const GgufFile* gguf = model_.checkpoint().gguf()) {
-      writer_.add_file("tokenizer.gguf", gguf->without_tensors());
+      const std::string metadata = gguf->without_tensors();
+      writer_.add_file("tokenizer.gguf", metadata);
+      bytes_ += metadata.size();
       return;
     }
-    for (const fs::path& file : companion_files(options_.source)) writer_.copy_file(file);
+    for (const fs::path& file : companion_files(options_.source)) {
+      writer_.copy_file(file);
+      bytes_ += fs::file_size(file);
+    }
   }
 
   void add_plain(const std::string& name) {
     check_interrupt();
     const TensorView& tensor = model_.checkpoint().at(name);
     std::vector<std::uint8_t> storage;
-    writer_.add_plain(plain_copy(tensor, storage));
+    const TensorView plain = plain_copy(tensor, storage);
+    writer_.add_plain(plain);
+    bytes_ += plain.bytes.size();
+    done_.insert(name);
     model_.checkpoint().release(tensor);
     progress_.advance(static_cast<std::uint64_t>(tensor.elements()), name);
   }
 
   const CompressOptions& options_;
   Recipe recipe_;
+  RatePlan* plan_;
   Model& model_;
   const ModelSpec& spec_;
   const CalibrationText& text_;
   ThreadPool& pool_;
   ContainerWriter& writer_;
   Progress progress_;
+  std::optional<StatisticsFile> statistics_file_;
   std::set<std::string> done_;
   AlignedVector<float> floats_;  // weights being compressed
+  std::uint64_t bytes_ = 0;      // of what has been added
   std::set<std::string> codecs_;
   CompressReport report_;
+};
+
+}  // namespace
+
+namespace {
+
+/// What the calibration tokens come to in the original model, [tokens, hidden_size].
+AlignedVector<float> original_hidden(Model& model, const CalibrationText& text) {
+  CalibrationRun run(text, embed_text(model, text));
+  Progress progress("Running the original", model.spec().layers.size());
+  for (std::size_t i = 0; i < model.spec().layers.size(); ++i) {
+    run.step(model, i, model.layer(i), nullptr);
+    model.release_layer(i);
+    progress.advance(1);
+  }
+  return std::move(run.hidden());
+}
+
+/// Tries steps until the target is met. What a step comes to is known when everything has been coded with it.
+class Rated {
+ public:
+  Rated(const CompressOptions& options, Model& model, const CalibrationText& text, Recipe recipe)
+      : options_(options), model_(model), text_(text), recipe_(std::move(recipe)) {}
+
+  CompressReport run(std::optional<ContainerWriter>& writer) {
+    const RatePlan plan = make_rate_plan(model_, text_, recipe_);
+    constexpr int kAttempts = 5;
+    double base = plan.base_for(recipe_.bits);
+    if (options_.target_kl) {
+      reference_ = original_hidden(model_, text_);
+      // The sum of sensitivity * error, with the error of rounding at these steps.
+      double weights = 0;
+      for (const auto& [name, linear] : plan.linears) weights += linear.weights;
+      base = std::sqrt(12 * *options_.target_kl / std::max(weights, 1.0));
+    }
+    for (int attempt = 1;; ++attempt) {
+      RatePlan steps = plan;
+      steps.base_step = base;
+      Compressor compressor(options_, model_, *writer, text_, recipe_, &steps);
+      AlignedVector<float> reference = reference_;
+      compressor.run(options_.target_kl ? &reference : nullptr);
+      if (attempt == kAttempts || met(compressor, plan, base)) {
+        return compressor.commit();
+      }
+      writer.reset();
+      writer.emplace(options_.destination, tensor_names(model_), options_.max_shard_bytes);
+    }
+  }
+
+ private:
+  /// True when the target is met; else `base` and the recipe's bits are those of the next attempt.
+  bool met(const Compressor& compressor, const RatePlan& plan, double& base) {
+    const CompressReport& report = compressor.report();
+    if (options_.target_kl) {
+      const double ratio = *report.kl / *options_.target_kl;
+      if (ratio > 0.95 && ratio <= 1) return true;
+      base *= std::clamp(std::sqrt(0.98 / std::max(ratio, 1e-9)), 0.25, 4.0);
+      return false;
+    }
+    if (!options_.target_bytes) return true;
+    const auto target = static_cast<double>(*options_.target_bytes);
+    const auto stored = static_cast<double>(compressor.expected_bytes());
+    if (stored <= target && stored > 0.99 * target) return true;
+    const double others = stored - static_cast<double>(report.linear_bytes);
+    const double bits = 8 * (0.997 * target - others) / static_cast<double>(report.linear_weights);
+    if (!(bits >= 0.5)) {
+      fail("--size {}: what is not in the decoder's linear layers takes about {:.0f} bytes", target, others);
+    }
+    recipe_.bits = std::min(bits, 8.0);
+    base = plan.base_for(recipe_.bits);
+    return false;
+  }
+
+  const CompressOptions& options_;
+  Model& model_;
+  const CalibrationText& text_;
+  Recipe recipe_;
+  AlignedVector<float> reference_;
 };
 
 }  // namespace
@@ -190,7 +364,7 @@ CompressReport compress_model(const CompressOptions& options) {
   Model model(options.source, {.threads = options.threads, .release_pages = true});
   // First of all, so that a destination that cannot be is told before minutes of calibration.
   const std::vector<std::string> names = tensor_names(model);
-  ContainerWriter writer(options.destination, names, options.max_shard_bytes);
+  std::optional<ContainerWriter> writer(std::in_place, options.destination, names, options.max_shard_bytes);
   if (options.plan) check_names(*options.plan, names, options.source);
   for (const auto& [name, tensor] : model.checkpoint().tensors()) {
     check_interrupt();
@@ -204,8 +378,17 @@ CompressReport compress_model(const CompressOptions& options) {
     alphas = try_alphas(model, text, recipe);
     recipe.alpha = best_alpha(alphas, options.max_kl).alpha;
   }
-  CompressReport report = Compressor(options, model, writer, text, recipe).run();
+  const auto start = std::chrono::steady_clock::now();
+  CompressReport report;
+  if (find_quantizer(recipe.quantizer).rated) {
+    report = Rated(options, model, text, recipe).run(writer);
+  } else {
+    Compressor compressor(options, model, *writer, text, recipe, nullptr);
+    compressor.run(nullptr);
+    report = compressor.commit();
+  }
   report.alphas = std::move(alphas);
+  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;
 }
 

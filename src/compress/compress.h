@@ -19,6 +19,9 @@ struct CompressOptions {
   std::optional<CodecPlan> plan;  // codecs by tensor, in place of the recipe's
   bool auto_alpha = false;        // choose recipe.alpha by `best_alpha`
   double max_kl = 0.01;           // nats, for auto_alpha
+  // For recipes with a rate, in place of recipe.bits; at most one of the two:
+  std::optional<double> target_kl;            // nats per token on the calibration text
+  std::optional<std::uint64_t> target_bytes;  // of the whole directory
   CalibrationOptions calibration;
   std::filesystem::path statistics;  // where to save the calibration statistics; empty: nowhere
   std::uint64_t max_shard_bytes = 5'000'000'000;
@@ -29,11 +32,13 @@ struct CompressReport {
   Recipe recipe;                   // as applied
   std::vector<AlphaPoint> alphas;  // what the search saw, if there was one
   std::int64_t calibration_tokens = 0;
+  std::optional<double> kl;          // with target_kl: what was measured
   std::uint64_t linear_weights = 0;  // in the decoder's linear layers that were coded
-  std::uint64_t linear_bytes = 0;    // stored for them, with tables, index, scales
-  std::uint64_t parameters = 0;      // in the whole model
-  std::uint64_t source_bytes = 0;    // whole directory
-  std::uint64_t stored_bytes = 0;    // whole directory
+  std::uint64_t linear_bytes = 0;  // stored for them, with tables, index, scales; what they would take where
+                                   // the recipe is for evaluation only
+  std::uint64_t parameters = 0;    // in the whole model
+  std::uint64_t source_bytes = 0;  // whole directory
+  std::uint64_t stored_bytes = 0;  // whole directory
   double seconds = 0;
 };
 

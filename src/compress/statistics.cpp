@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "base/error.h"
+#include "kernels/symmetric.h"
 
 namespace twofold {
 
@@ -29,6 +31,9 @@ void StatisticsCollector::observe(std::span<const LinearSpec* const> linears, co
     record->abs_max.resize(cols);
     record->sum_abs.resize(cols);
     record->sum_squares.resize(cols);
+    record->max.resize(cols, -std::numeric_limits<float>::infinity());
+    record->min.resize(cols, std::numeric_limits<float>::infinity());
+    if (grams_) record->gram.assign(cols * cols, 0.0F);
     for (const LinearSpec* linear : linears) by_linear_[linear->name] = record;
   }
   ChannelStatistics& stats = *record;
@@ -43,9 +48,12 @@ void StatisticsCollector::observe(std::span<const LinearSpec* const> linears, co
         stats.abs_max[j] = std::max(stats.abs_max[j], magnitude);
         stats.sum_abs[j] += magnitude;
         stats.sum_squares[j] += static_cast<double>(magnitude) * magnitude;
+        stats.max[j] = std::max(stats.max[j], row[j]);
+        stats.min[j] = std::min(stats.min[j], row[j]);
       }
     }
   });
+  if (grams_) add_gram(x, static_cast<std::size_t>(tokens), cols, stats.gram.data(), pool_);
 }
 
 const ChannelStatistics& StatisticsCollector::at(const LinearSpec& linear) const {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/aligned.h"
 #include "runtime/layer.h"
 
 namespace twofold {
@@ -16,6 +17,8 @@ struct ChannelStatistics {
   std::vector<float> abs_max;       // a_j = max |x_tj|
   std::vector<double> sum_abs;      // sum of |x_tj|
   std::vector<double> sum_squares;  // sum of x_tj^2
+  std::vector<float> max, min;      // of x_tj; [cols] as the others
+  AlignedVector<float> gram;        // where wanted: X^T X, the lower triangle of [cols, cols]
   std::int64_t tokens = 0;
 
   std::vector<float> mean_abs() const;
@@ -25,7 +28,8 @@ struct ChannelStatistics {
 /// Collects statistics while layers run. Layers that share an input share one record.
 class StatisticsCollector final : public InputObserver {
  public:
-  explicit StatisticsCollector(ThreadPool& pool) : pool_(pool) {}
+  /// With `grams` it also collects X^T X, which takes cols^2 floats and as many operations per token.
+  explicit StatisticsCollector(ThreadPool& pool, bool grams = false) : pool_(pool), grams_(grams) {}
 
   void observe(std::span<const LinearSpec* const> linears, const float* x, std::int64_t tokens) override;
 
@@ -36,6 +40,7 @@ class StatisticsCollector final : public InputObserver {
 
  private:
   ThreadPool& pool_;
+  bool grams_;
   std::map<std::string, std::shared_ptr<ChannelStatistics>> by_linear_;
 };
 

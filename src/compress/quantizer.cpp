@@ -1,0 +1,49 @@
+#include "compress/quantizer.h"
+
+#include <cmath>
+
+#include "base/error.h"
+#include "kernels/ops.h"
+
+namespace twofold {
+
+namespace {
+
+#define TWOFOLD_ENTRY(...) {__VA_ARGS__},
+constexpr Quantizer kQuantizers[] = {TWOFOLD_QUANTIZERS(TWOFOLD_ENTRY)};
+#undef TWOFOLD_ENTRY
+
+}  // namespace
+
+std::span<const Quantizer> quantizers() {
+  return kQuantizers;
+}
+
+const Quantizer& find_quantizer(std::string_view name) {
+  std::string names;
+  for (const Quantizer& one : kQuantizers) {
+    if (one.name == name) return one;
+    names += names.empty() ? "" : ", ";
+    names += one.name;
+  }
+  fail("expected one of {}, found \"{}\"", names, name);
+}
+
+std::vector<float> row_maxima(const LinearTask& task, std::span<const float> input_scale) {
+  const std::size_t cols = task.width();
+  std::vector<float> maxima(static_cast<std::size_t>(task.rows));
+  task.pool.run(maxima.size(), [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t r = begin; r < end; ++r) {
+      maxima[r] =
+          ops().abs_max(&task.weights[r * cols], input_scale.empty() ? nullptr : input_scale.data(), cols);
+    }
+  });
+  return maxima;
+}
+
+float usable_step(float max, float levels) {
+  const float step = max / levels;
+  return step > 0 && std::isfinite(1.0F / step) ? step : 1.0F;
+}
+
+}  // namespace twofold

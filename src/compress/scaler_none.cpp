@@ -1,0 +1,9 @@
+#include "compress/scaler.h"
+
+namespace twofold {
+
+std::vector<float> scale_none(const LinearTask&) {
+  return {};
+}
+
+}  // namespace twofold

@@ -31,6 +31,10 @@ void add_lab_command(CLI::App& app) {
   for (const LabSuite& suite : lab_suites()) names += std::string(suite.name) + ", ";
   command->add_option("--suite", options->suites, "What to measure (repeatable): " + names + "or all");
   command
+      ->add_option("--search", options->search,
+                   "Find the best pair of pruning and bit width at this theoretical compression rate")
+      ->check(CLI::Range(0.0, 1.0));
+  command
       ->add_option("--calibration", options->calibration.source,
                    "Text file to calibrate on, or self: text sampled from the model")
       ->capture_default_str();

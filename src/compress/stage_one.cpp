@@ -222,8 +222,9 @@ void prune(std::span<const float> weights, std::span<const float> abs_max, doubl
 
 QuantizedMatrix stage_one(std::span<const float> weights, std::int64_t rows, std::int64_t cols,
                           const ChannelStatistics& statistics, const Recipe& recipe, ThreadPool& pool) {
-  std::vector<float> scales =
-      recipe.alpha > 0 ? dc_scales(statistics.abs_max, recipe.alpha) : std::vector<float>{};
+  std::vector<float> scales = recipe.scaler == "dc" && recipe.alpha > 0
+                                  ? dc_scales(statistics.abs_max, recipe.alpha)
+                                  : std::vector<float>{};
   QuantizedMatrix out = quantize_per_tensor(weights, rows, cols, std::move(scales), pool);
   // An expert that no calibration token was sent to: its channels count alike, its step is found at run time.
   const bool seen =

@@ -93,8 +93,37 @@ double sparsity_for(double tcr, double width) {
   return 1 - (1 - tcr) * 16 / width;
 }
 
+LabPoint joint_point(int width, double sparsity) {
+  Recipe recipe = load_recipe("gptq");
+  recipe.name = "joint";
+  recipe.width = width;
+  recipe.pruner = "sparsegpt";
+  recipe.sparsity = std::max(0.0, sparsity);
+  if (recipe.sparsity < kSame) recipe.sparsity = 0;
+  return {recipe.sparsity > 0 ? fmt::format("{} bits, {:.1f} % pruned", width, 100 * recipe.sparsity)
+                              : fmt::format("{} bits", width),
+          recipe};
+}
+
 std::vector<double> joint_rates() {
   return {0.75, 0.8125, 0.875};
+}
+
+std::vector<LabPoint> joint_points() {
+  std::vector<LabPoint> points;
+  std::vector<double> sparsities = {0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7};
+  for (const double rate : joint_rates()) sparsities.push_back(rate);
+  for (const double sparsity : sparsities) {
+    LabPoint point = joint_point(8, sparsity);
+    point.label = fmt::format("pruning alone, {:.2f} %", 100 * sparsity);
+    points.push_back(std::move(point));
+  }
+  for (const int width : kWidths) points.push_back(joint_point(width, 0));
+  for (const double rate : joint_rates()) {
+    for (const int width : widths_for(rate))
+      if (sparsity_for(rate, width) > kSame) points.push_back(joint_point(width, sparsity_for(rate, width)));
+  }
+  return points;
 }
 
 Json analyse_joint(const Json& points, const Json& reference) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "eval/lab/suites.h"
 
 namespace twofold {
 
@@ -14,8 +15,12 @@ double compression_rate(double width, double sparsity);
 /// The sparsity that makes the rate `tcr` at a width; below 0 where the width alone exceeds it.
 double sparsity_for(double tcr, double width);
 
-/// Those of the paper: 0.75, 0.8125, 0.875.
-std::vector<double> joint_rates();
+/// Pruning then quantization: SparseGPT and GPTQ with a step per row.
+LabPoint joint_point(int width, double sparsity);
+
+/// Pruning alone (as INT8, counted as 16 bits), widths alone, and pairs at the rates of joint_rates().
+std::vector<LabPoint> joint_points();
+std::vector<double> joint_rates();  // 0.75, 0.8125, 0.875, those of the paper
 
 /// What the suite is about, from its measured points: rates, semantic retention Sr, SrCr, its argmax on the
 /// two single curves, pairs beside single methods at equal rate, the Pareto front. Sr is the mean over tasks

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/interrupt.h"
 #include "base/version.h"
+#include "eval/lab/joint.h"
 #include "eval/lab/measure.h"
 #include "eval/lab/report.h"
 #include "eval/lab/store.h"
@@ -58,6 +59,12 @@ class Lab {
       for (const LabPoint& point : suite->points()) points.push_back(measure(suite->name, point));
       results_["suites"].push_back(
           {{"name", suite->name}, {"summary", suite->summary}, {"points", std::move(points)}});
+      if (suite->name == "joint")
+        results_["joint"] = analyse_joint(results_["suites"].back()["points"], results_["original"]);
+      write();
+    }
+    if (options_.search) {
+      search(*options_.search);
       write();
     }
     report_.points = total_;
@@ -115,6 +122,14 @@ class Lab {
     return std::move(*result);
   }
 
+  void search(double tcr) {
+    const JointSearch found = search_joint(tcr, [&](int width, double sparsity) {
+      return measure("search", joint_point(width, sparsity)).at("kl").get<double>();
+    });
+    results_["search"] = {{"tcr", tcr},     {"width", found.width},       {"sparsity", found.sparsity},
+                          {"kl", found.kl}, {"measured", found.measured}, {"candidates", found.candidates}};
+  }
+
   void write() {
     report_.html = options_.out / "report.html";
     report_.csv = options_.out / "results.csv";
@@ -137,7 +152,8 @@ class Lab {
 }  // namespace
 
 LabReport run_lab(const LabOptions& options) {
-  if (options.suites.empty()) throw UsageError("--suite: expected at least one");
+  if (options.suites.empty() && !options.search)
+    throw UsageError("--suite: expected at least one, or --search");
   return Lab(options).run();
 }
 

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,7 @@ struct LabOptions {
   PerplexityOptions perplexity;
   std::vector<std::filesystem::path> tasks;  // task files
   std::int64_t task_limit = 0;               // first items of each; 0: all
+  std::optional<double> search;              // instead of suites: the best pair at this rate
   int threads = 0;
 };
 

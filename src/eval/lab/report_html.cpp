@@ -191,6 +191,48 @@ std::string coder_tables(const Json& points) {
   return html;
 }
 
+std::string joint_part(const Json& joint) {
+  const auto describe = [](const Json& row) {
+    return row.is_null() ? std::string("none")
+                         : fmt::format("{} (KL {:.4f}, Sr {:.3f})", row.at("label").get<std::string>(),
+                                       value(row, "kl"), value(row, "sr"));
+  };
+  std::string html = fmt::format(
+      "<p>TCr = 1 − q/16·(1 − s). Sr is {}. SrCr, to be maximised along one curve: Sr·√s for pruning, "
+      "Sr·log₂(16/q) for bit widths.</p>",
+      joint.at("retention") == "tasks" ? "the mean over tasks of the score beyond chance, to the original's"
+                                       : "the perplexity of the original to that of the compressed model");
+  html += fmt::format("<p>Best SrCr: pruning alone at {}; bit width alone at {}.</p>",
+                      html_escape(describe(joint.at("best").at("pruning"))),
+                      html_escape(describe(joint.at("best").at("quantization"))));
+  std::vector<std::vector<std::string>> rows;
+  for (const Json& group : joint.at("equal_rate")) {
+    rows.push_back({fmt::format("{:.2f} %", 100 * value(group, "tcr")), describe(group.at("pruning")),
+                    describe(group.at("quantization")), describe(group.at("pair"))});
+  }
+  html += table({"TCr", "pruning alone", "bit width alone", "best pair"}, rows);
+  rows.clear();
+  for (const Json& row : joint.at("rows")) {
+    rows.push_back({row.at("label").get<std::string>(), show(100 * value(row, "tcr"), 2),
+                    show(value(row, "sr"), 4), show(value(row, "srcr"), 4), show(value(row, "kl"), 5)});
+  }
+  html += table({"", "TCr %", "Sr", "SrCr", "KL, nats"}, rows);
+  const auto kind = [](const Json& row) { return row.at("kind").get<std::string>(); };
+  Json single = Json::array();
+  for (const Json& row : joint.at("rows"))
+    if (row.contains("srcr")) single.push_back(row);
+  const auto percent = [](const Json& row) { return 100 * value(row, "tcr"); };
+  Plot all = make_plot(joint.at("rows"), "Divergence against theoretical compression rate", "TCr, %", percent,
+                       "KL, nats per token", from("kl"), nullptr, true, kind);
+  for (PlotSeries& series : all.series) series.line = series.name != "pair";
+  html += "<div class='plots'>" + plot_html(all);
+  html += plot_html(make_plot(single, "SrCr against theoretical compression rate", "TCr, %", percent, "SrCr",
+                              from("srcr"), nullptr, false, kind));
+  html += plot_html(make_plot(joint.at("pareto"), "Pareto front", "TCr, %", percent, "KL, nats per token",
+                              from("kl"), nullptr, true, nullptr));
+  return html + "</div>";
+}
+
 std::string suite_part(const Json& results, const Json& suite) {
   const Json& original = results.at("original");
   const Json& points = suite.at("points");
@@ -198,8 +240,12 @@ std::string suite_part(const Json& results, const Json& suite) {
   std::string html = fmt::format("<section><h2>{}</h2><p>{}</p>", html_escape(name),
                                  html_escape(suite.at("summary").get<std::string>()));
   if (name == "coders") return html + coder_tables(points) + "</section>\n";
+  if (name == "joint" && results.contains("joint")) html += joint_part(results.at("joint"));
   html += point_table(original, points);
   html += "<div class='plots'>";
+  const auto recipe_text = [](const char* key) {
+    return [key](const Json& point) { return point.at("recipe").at(key).get<std::string>(); };
+  };
   const auto cr_plot = [&](const std::string& against, const std::string& label, const Getter& x,
                            const Series& series = nullptr) {
     return plot_html(
@@ -211,8 +257,13 @@ std::string suite_part(const Json& results, const Json& suite) {
   } else if (name == "sparsity") {
     html += cr_plot("sparsity", "share of zeros asked for", from_recipe("sparsity"));
     html += quality_plots(original, points, "sparsity", "share of zeros asked for", from_recipe("sparsity"));
-  } else {
-    html += quality_plots(original, points, "bits", "bits per weight", from("bits_per_weight"));
+  } else if (name == "pruners") {
+    html += cr_plot("sparsity", "share of zeros asked for", from_recipe("sparsity"), recipe_text("pruner"));
+    html += quality_plots(original, points, "sparsity", "share of zeros asked for", from_recipe("sparsity"),
+                          recipe_text("pruner"));
+  } else if (name != "joint") {
+    html += quality_plots(original, points, "bits", "bits per weight", from("bits_per_weight"),
+                          name == "quantizers" ? recipe_text("recipe") : Series());
   }
   // A point in the middle shows what the recipe does to the weights.
   for (const Json& point : points) {
@@ -242,6 +293,15 @@ std::string lab_html(const Json& results) {
       results.at("original").at("context").get<std::int64_t>(),
       html_escape(results.at("version").get<std::string>()));
   for (const Json& suite : results.at("suites")) html += suite_part(results, suite);
+  if (results.contains("search")) {
+    const Json& search = results.at("search");
+    html += fmt::format(
+        "<section><h2>search</h2><p>Best pair at TCr {:.2f} %: {} bits, {:.2f} % pruned, KL {:.5f} nats; {} "
+        "of {} "
+        "widths measured.</p></section>\n",
+        100 * value(search, "tcr"), search.at("width").get<int>(), 100 * value(search, "sparsity"),
+        value(search, "kl"), search.at("measured").size(), search.at("candidates").get<int>());
+  }
   return html + "</body></html>\n";
 }
 

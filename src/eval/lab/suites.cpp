@@ -3,6 +3,10 @@
 #include <fmt/core.h>
 
 #include "base/error.h"
+#include "compress/pruner.h"
+#include "compress/quantizer.h"
+#include "compress/scaler.h"
+#include "eval/lab/joint.h"
 
 namespace twofold {
 
@@ -10,9 +14,7 @@ namespace {
 
 /// Plain INT8, one step per tensor: what the others are compared with.
 Recipe plain() {
-  Recipe recipe;
-  recipe.alpha = 0;
-  return recipe;
+  return load_recipe("rtn-tensor");
 }
 
 std::vector<LabPoint> dc_points() {
@@ -49,11 +51,72 @@ std::vector<LabPoint> sparsity_points() {
   return points;
 }
 
+/// The recipe that comes with the program for this quantizer, or one of nothing else.
+Recipe recipe_for(const Quantizer& quantizer) {
+  for (const BuiltinRecipe& builtin : builtin_recipes())
+    if (builtin.name == quantizer.name) return load_recipe(std::string(builtin.name));
+  Recipe recipe = plain();
+  recipe.name = quantizer.name;
+  recipe.quantizer = quantizer.name;
+  return recipe;
+}
+
+std::vector<LabPoint> quantizer_points() {
+  std::vector<LabPoint> points;
+  for (const Scaler& scaler : scalers()) {
+    Recipe recipe = plain();
+    recipe.scaler = scaler.name;
+    if (scaler.name == "smoothquant") recipe.alpha = 0.5;
+    points.push_back({fmt::format("scaler {}, INT8 per tensor", scaler.name), recipe});
+  }
+  for (const Quantizer& quantizer : quantizers()) {
+    Recipe recipe = recipe_for(quantizer);
+    if (quantizer.rated) {
+      for (const double bits : {4.0, 3.0, 2.5, 2.0}) {
+        recipe.bits = bits;
+        points.push_back({fmt::format("{}, {} bits coded", quantizer.name, bits), recipe});
+      }
+    } else if (recipe.lambda > 0) {
+      for (const double lambda : {0.1, 1.0, 10.0}) {
+        recipe.lambda = lambda;
+        points.push_back({fmt::format("{}, λ {}", quantizer.name, lambda), recipe});
+      }
+    } else if (quantizer.name == "llm-int8") {
+      points.push_back({std::string(quantizer.name), recipe});
+    } else {
+      for (const int width : {8, 6, 5, 4, 3}) {
+        recipe.width = width;
+        recipe.granularity = "row";
+        points.push_back({fmt::format("{}, {} bits", quantizer.name, width), recipe});
+      }
+    }
+  }
+  for (const BuiltinRecipe& builtin : builtin_recipes())
+    if (builtin.name == "best") points.push_back({"best", load_recipe("best")});
+  return points;
+}
+
+std::vector<LabPoint> pruner_points() {
+  std::vector<LabPoint> points;
+  for (const Pruner& pruner : pruners()) {
+    for (const double sparsity : {0.2, 0.4, 0.5, 0.6}) {
+      Recipe recipe;
+      recipe.pruner = pruner.name;
+      recipe.sparsity = sparsity;
+      points.push_back({fmt::format("{}, {:.0f} %", pruner.name, 100 * sparsity), recipe});
+    }
+  }
+  return points;
+}
+
 constexpr LabSuite kSuites[] = {
     {"dc", "double compression against plain INT8", dc_points},
     {"coders", "every codec on the same integers", coder_points},
+    {"quantizers", "every scaler and quantizer, over bit widths", quantizer_points},
+    {"pruners", "every pruner, over sparsities, on double compression", pruner_points},
     {"alpha", "the exponent of the scale, 0 to 1", alpha_points},
     {"sparsity", "double compression, 0 to 60 % pruned", sparsity_points},
+    {"joint", "pruning and bit width together (arXiv 2505.07289)", joint_points},
 };
 
 }  // namespace

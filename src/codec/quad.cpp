@@ -105,7 +105,7 @@ double class_bits(const Histogram& histogram) {
 
 /// Weights of a lane in most tiles of a class.
 double lane_weights(std::size_t groups) {
-  return static_cast<double>(std::min(groups, kTileGroups) * kQuadTileRows * kGroupColumns / kQuadLanes);
+  return static_cast<double>(std::min(groups, kTileGroups)) * kQuadTileRows * kGroupColumns / kQuadLanes;
 }
 
 class QuadCodec : public Codec {
@@ -209,22 +209,22 @@ std::vector<QuadDecoder::OpenTile> QuadDecoder::open(std::span<const std::uint8_
   return result;
 }
 
-void QuadDecoder::decode_tile(const OpenTile& open, std::int8_t* out, std::size_t stride) const {
-  const QuadTile& tile = open.tile;
-  const std::uint8_t* const streams = open.view.bytes + std::size_t{4} * open.view.stream_at;
+void QuadDecoder::decode_tile(const OpenTile& opened, std::int8_t* out, std::size_t stride) const {
+  const QuadTile& tile = opened.tile;
+  const std::uint8_t* const streams = opened.view.bytes + std::size_t{4} * opened.view.stream_at;
   std::uint32_t start = 0;
   for (std::uint32_t lane = 0; lane < tile.lanes(); ++lane) {
-    const std::uint32_t length = device::quad_lane_bits(open.view, lane);
+    const std::uint32_t length = device::quad_lane_bits(opened.view, lane);
     bool whole;
     if (path_ == Path::kReference) {
-      const std::uint8_t* const planes = open.view.bytes + std::size_t{4} * open.view.lengths_words;
-      const LaneBits bits({streams, std::size_t{4} * open.view.stream_words}, start);
+      const std::uint8_t* const planes = opened.view.bytes + std::size_t{4} * opened.view.lengths_words;
+      const LaneBits bits({streams, std::size_t{4} * opened.view.stream_words}, start);
       whole = decode_lane(table_.classes[tile.c], lookup_[tile.c], tile, planes, lane, bits, out, stride) ==
               std::size_t{start} + length;
     } else {
       const device::QuadClassView c = class_view(tile.c);
       device::QuadStore store(c, lane, out, stride);
-      whole = device::quad_lane_any(c, open.view, lane, start, length, store);
+      whole = device::quad_lane_any(c, opened.view, lane, start, length, store);
     }
     if (!whole) fail("quad chunk: lane {} does not take its {} bits", lane, length);
     start += length;

@@ -30,7 +30,7 @@ class QuadDecoder : public Decoder {
   std::vector<OpenTile> open(std::span<const std::uint8_t> coded, std::size_t rows) const;
 
  private:
-  void decode_tile(const OpenTile& tile, std::int8_t* out, std::size_t stride) const;
+  void decode_tile(const OpenTile& opened, std::int8_t* out, std::size_t stride) const;
 
   std::size_t cols_ = 0;
   QuadTable table_;

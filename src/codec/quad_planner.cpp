@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <limits>
 
+#include "codec/plane_table.h"
+
 namespace twofold {
 
 namespace {
@@ -21,7 +23,7 @@ Shares shares_of(const Histogram& histogram) {
   for (const std::uint64_t count : histogram) total += static_cast<double>(count);
   for (int v = -128; v < 128; ++v) {
     const auto count = static_cast<double>(histogram[static_cast<std::uint8_t>(v)]);
-    shares[static_cast<std::size_t>(v + 128)] = total > 0 ? count / total : 0;
+    shares[value_index(v)] = total > 0 ? count / total : 0;
   }
   return shares;
 }
@@ -31,7 +33,7 @@ using SymbolShares = std::array<double, kQuadMaxSymbols>;
 SymbolShares symbol_shares(const QuadClass& parameters, const Shares& shares) {
   SymbolShares result{};
   for (int v = -128; v < 128; ++v) {
-    result[static_cast<std::size_t>(quad_symbol(parameters, v))] += shares[static_cast<std::size_t>(v + 128)];
+    result[static_cast<std::size_t>(quad_symbol(parameters, v))] += shares[value_index(v)];
   }
   return result;
 }
@@ -54,7 +56,7 @@ Window best_window(const Shares& shares, int low, int high, int low_bits) {
     tried.base = base;
     double bits = low_bits;
     for (int v = low; v <= high; ++v) {
-      if (v < base || v >= base + width) bits += kCorrectionBits * shares[static_cast<std::size_t>(v + 128)];
+      if (v < base || v >= base + width) bits += kCorrectionBits * shares[value_index(v)];
     }
     for (const double p : symbol_shares(tried, shares)) bits -= p > 0 ? p * std::log2(p) : 0;
     if (bits < best.bits) best = {tried, bits};
@@ -73,13 +75,19 @@ void set_frequencies(QuadClass& parameters, const SymbolShares& shares) {
 /// How often each pair of true and coded symbol comes up, per weight.
 using Changes = std::array<std::array<double, kQuadMaxSymbols>, kQuadMaxSymbols>;
 
+/// Place of a difference of two weights in a table of 511.
+std::size_t difference_index(int difference) {
+  const int index = difference + 255;
+  return static_cast<std::size_t>(index);
+}
+
 /// Chooses the format of the corrections; returns their bits per weight.
 double plan_quad_corrections(QuadClass& parameters, const Shares& shares, const SymbolShares& symbols,
                              const Changes& changes, double lane_weights) {
   std::array<double, 511> differences{};  // by difference + 255
   double rate = 0;
   for (int v = -128; v < 128; ++v) {
-    const double share = shares[static_cast<std::size_t>(v + 128)];
+    const double share = shares[value_index(v)];
     if (share == 0) continue;
     const int true_symbol = quad_symbol(parameters, v);
     for (int s = 0; s < parameters.symbols; ++s) {
@@ -87,7 +95,7 @@ double plan_quad_corrections(QuadClass& parameters, const Shares& shares, const 
       const double part = share * change / symbols[static_cast<std::size_t>(true_symbol)];
       const int difference = v - parameters.base - nearest_quad_value(parameters, v, s);
       if (part <= 0 || difference == 0) continue;
-      differences[static_cast<std::size_t>(difference + 255)] += part;
+      differences[difference_index(difference)] += part;
       rate += part;
     }
   }
@@ -96,7 +104,7 @@ double plan_quad_corrections(QuadClass& parameters, const Shares& shares, const 
     double cost = 0;
     for (int d = -255; d <= 255; ++d) {
       const bool fits = d >= -(1 << (bits - 1)) && d < 1 << (bits - 1);
-      cost += differences[static_cast<std::size_t>(d + 255)] * (bits + (fits ? 0 : kQuadLongDeltaBits));
+      cost += differences[difference_index(d)] * (bits + (fits ? 0 : kQuadLongDeltaBits));
     }
     if (cost >= best) continue;
     best = cost;

@@ -23,9 +23,12 @@ if ! command -v dpkg-query > /dev/null; then
 fi
 
 missing=()
+native=$(dpkg --print-architecture)
 for package in "${wanted[@]}"; do
-  status=$(dpkg-query -W -f='${db:Status-Status}' "$package" 2> /dev/null || true)
-  [ "$status" = installed ] || missing+=("$package")
+  # A package of several architectures has a line for each.
+  case $package in *:*) architecture=${package#*:} ;; *) architecture=$native ;; esac
+  dpkg-query -W -f='${Architecture} ${db:Status-Status}\n' "$package" 2> /dev/null |
+    grep -qxE "($architecture|all) installed" || missing+=("$package")
 done
 [ ${#missing[@]} -gt 0 ] || exit 0
 

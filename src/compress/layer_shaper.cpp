@@ -11,7 +11,7 @@ LayerShaper::LayerShaper(Model& model, const CalibrationText& text, const Recipe
       recipe_(recipe),
       plan_(plan),
       pool_(model.workspace().pool()),
-      text_(text),
+
       run_(text, embed_text(model, text, recipe.sequential ? embedding : nullptr)) {}
 
 std::vector<ShapedLinear> LayerShaper::next(StatisticsCollector& statistics) {

@@ -39,7 +39,6 @@ class LayerShaper {
   const Recipe& recipe_;
   const RatePlan* plan_;
   ThreadPool& pool_;
-  const CalibrationText& text_;
   CalibrationRun run_;
   std::size_t layer_ = 0;
 };

@@ -11,7 +11,6 @@ LayerShaper::LayerShaper(Model& model, const CalibrationText& text, const Recipe
       recipe_(recipe),
       plan_(plan),
       pool_(model.workspace().pool()),
-
       run_(text, embed_text(model, text, recipe.sequential ? embedding : nullptr)) {}
 
 std::vector<ShapedLinear> LayerShaper::next(StatisticsCollector& statistics) {

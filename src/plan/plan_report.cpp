@@ -89,7 +89,7 @@ std::vector<MemoryPoint> memory_curve(const Planner& planner, std::optional<std:
 
 std::string memory_plot(const Planner& planner) {
   const auto series = [&](std::string label, std::optional<std::size_t> only) {
-    PlotSeries line{std::move(label), {}};
+    PlanSeries line{std::move(label), {}};
     for (const MemoryPoint& point : memory_curve(planner, only, kCurvePoints))
       line.points.push_back({static_cast<double>(point.memory) / 1e9, point.tokens_per_second});
     return line;

@@ -51,10 +51,10 @@ std::string text_at(double x, double y, const char* anchor, const std::string& t
 
 }  // namespace
 
-std::string svg_plot(const Plot& plot) {
+std::string svg_plot(const PlanPlot& plot) {
   double x_most = 0;
   double y_most = 0;
-  for (const PlotSeries& series : plot.series) {
+  for (const PlanSeries& series : plot.series) {
     for (const auto& [x, y] : series.points) {
       x_most = std::max(x_most, x);
       y_most = std::max(y_most, y);
@@ -90,7 +90,7 @@ std::string svg_plot(const Plot& plot) {
   svg += text_at(16, (kTop + kHeight - kBottom) / 2, "middle", plot.y_label,
                  fmt::format(" transform=\"rotate(-90 16 {:.1f})\"", (kTop + kHeight - kBottom) / 2).c_str());
   for (std::size_t i = 0; i < plot.series.size(); ++i) {
-    const PlotSeries& series = plot.series[i];
+    const PlanSeries& series = plot.series[i];
     const char* colour = kColours[i % kColours.size()];
     std::string points;
     for (const auto& [x, y] : series.points) points += fmt::format("{:.1f},{:.1f} ", at_x(x), at_y(y));

@@ -53,6 +53,11 @@ int least_of(const std::string& message) {
 }
 
 TEST_F(Memory, RefusedBudgetsNameTheLeastAndThatDoes) {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+  GTEST_SKIP() << "AddressSanitizer takes memory of its own";
+#endif
+#endif
   const std::string bench = "bench -m '" + synthesize("raw") + "' -t 2 -p 64 -n 8 --repetitions 2 --json";
   const Outcome refused = run(bench + " --memory 2MB");
   EXPECT_EQ(refused.code, 1);

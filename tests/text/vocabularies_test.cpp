@@ -63,7 +63,8 @@ TEST(SentencePieceModel, AgreesWithTheTokenizerJsonBesideIt) {
   const auto model = load_tokenizer(demo_directory() / "tokenizer.model");
   EXPECT_EQ(model->bos(), json->bos());
   EXPECT_EQ(model->eos(), json->eos());
-  for (const Json& item : fixture_sets("demo_tokenizer.json")[0]["cases"]) {
+  const Json sets = fixture_sets("demo_tokenizer.json");
+  for (const Json& item : sets[0]["cases"]) {
     const std::string text = fixture_text(item[0]);
     EXPECT_EQ(model->encode_prompt(text), json->encode_prompt(text)) << item[0].dump();
   }

@@ -13,6 +13,7 @@ else()
   set(TWOFOLD_CUDA_FOUND ${CMAKE_CUDA_COMPILER})
 endif()
 
+file(GLOB cuda_hosts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/kernels/cuda/*_cuda.cpp)
 if(TWOFOLD_CUDA_FOUND)
   enable_language(CUDA)
   find_package(CUDAToolkit REQUIRED)
@@ -22,11 +23,10 @@ if(TWOFOLD_CUDA_FOUND)
   # CMake 3.25 does not know that this compiler has C++20; what kernels use is C++17.
   set_target_properties(twofold_cuda PROPERTIES CUDA_STANDARD 17 CUDA_STANDARD_REQUIRED ON)
   target_compile_options(twofold_cuda PRIVATE -Xcompiler=-Wall,-Wextra $<$<BOOL:${TWOFOLD_WERROR}>:-Werror=all-warnings>)
-  # Only one file of the layer sees CUDA's headers.
-  set_source_files_properties(src/kernels/cuda/device_cuda.cpp PROPERTIES
-    INCLUDE_DIRECTORIES "${CUDAToolkit_INCLUDE_DIRS}")
+  # Only these files of the layer see CUDA's headers.
+  set_source_files_properties(${cuda_hosts} PROPERTIES INCLUDE_DIRECTORIES "${CUDAToolkit_INCLUDE_DIRS}")
   target_link_libraries(twofold_kernels PUBLIC $<LINK_ONLY:twofold_cuda> $<LINK_ONLY:CUDA::cudart_static>)
   set_source_files_properties(src/kernels/cuda/device_none.cpp PROPERTIES HEADER_FILE_ONLY ON)
 else()
-  set_source_files_properties(src/kernels/cuda/device_cuda.cpp PROPERTIES HEADER_FILE_ONLY ON)
+  set_source_files_properties(${cuda_hosts} PROPERTIES HEADER_FILE_ONLY ON)
 endif()

@@ -48,6 +48,7 @@
 
 #include "base/cpu.h"
 #include "base/error.h"
+#include "codec/ans_decoder.h"
 #include "codec/ans_model.h"
 #include "codec/ans_serial.h"
 #include "codec/bit_stream.h"
@@ -105,7 +106,7 @@ struct Region {
 };
 
 /// The classes of a chunk of `count` weights that have more than one value, when the last `tail` of their
-/// weights are the tail. Empty when they have fewer weights.
+/// weights are the tail, which is at most all of them.
 std::vector<Region> make_regions(const Model& model, std::size_t count, std::size_t tail) {
   std::vector<Region> regions;
   std::size_t begin = 0;
@@ -121,7 +122,6 @@ std::vector<Region> make_regions(const Model& model, std::size_t count, std::siz
     regions[r].main -= regions[r].tail;
     tail -= regions[r].tail;
   }
-  if (tail > 0) regions.clear();
   return regions;
 }
 
@@ -301,9 +301,9 @@ std::vector<std::uint32_t> make_slots(const AnsModel& model) {
   return slots;
 }
 
-class AnsDecoder : public Decoder {
+class LaneDecoder : public AnsDecoder {
  public:
-  AnsDecoder(std::span<const std::uint8_t> table, std::int64_t cols, AnsLanesFunction lanes)
+  LaneDecoder(std::span<const std::uint8_t> table, std::int64_t cols, AnsLanesFunction lanes)
       : model_(read_model(table, cols)), cols_(static_cast<std::size_t>(cols)), lanes_(lanes) {
     for (const AnsModel& model : model_.classes) slots_.push_back(make_slots(model));
   }
@@ -316,32 +316,71 @@ class AnsDecoder : public Decoder {
     model_.order.restore(sorted.data(), out);
   }
 
+  const ClassOrder& order() const override { return model_.order; }
+  std::span<const AnsModel> models() const override { return model_.classes; }
+  std::span<const std::uint32_t> slots(std::size_t c) const override { return slots_[c]; }
+
+  OpenChunk open(std::span<const std::uint8_t> coded, std::size_t count) const override {
+    const std::size_t weights = coded_weights(count);
+    const std::size_t tail = tail_weights(coded, weights, count);
+    if (tail == weights) return {tail, 0};
+    std::array<std::uint32_t, kAnsLanes> states;
+    return {tail, 1 + read_states(coded.subspan(1), states)};
+  }
+
  private:
+  /// Of `count` weights those in classes of more than one value.
+  std::size_t coded_weights(std::size_t count) const {
+    std::size_t weights = 0;
+    for (std::size_t c = 0; c < model_.classes.size(); ++c) {
+      const std::size_t of_class = model_.order.weights(c, count);
+      if (model_.classes[c].kind == AnsModel::Kind::kEmpty && of_class > 0) {
+        fail("ans chunk: the table is of a tensor without weights");
+      }
+      if (model_.classes[c].kind == AnsModel::Kind::kCoded) weights += of_class;
+    }
+    return weights;
+  }
+
+  /// Those of `weights` that are coded serially, in a chunk of `count`.
+  static std::size_t tail_weights(std::span<const std::uint8_t> coded, std::size_t weights,
+                                  std::size_t count) {
+    if (weights == 0) {
+      if (!coded.empty()) fail("ans chunk: {} bytes, expected none", coded.size());
+      return 0;
+    }
+    if (coded.empty()) fail("ans chunk: no bytes for {} weights", count);
+    const std::size_t tail = std::size_t{coded[0]} * kAnsLanes + weights % kAnsLanes;
+    if (tail > weights) fail("ans chunk: a tail of {} weights in {}", tail, weights);
+    return tail;
+  }
+
+  /// The lanes' first states. Returns how many bytes they take.
+  static std::size_t read_states(std::span<const std::uint8_t> coded,
+                                 std::array<std::uint32_t, kAnsLanes>& states) {
+    BitReader bits(coded);
+    for (std::uint32_t& state : states) state = bits.get(4) + 16;
+    for (std::uint32_t& state : states) state = 1u << state | bits.get(static_cast<int>(state));
+    const std::size_t used = bits.finish();
+    if (!bits.ok()) fail("ans chunk: {} bytes end within the states", coded.size());
+    return used;
+  }
+
   /// The weights in the coded order.
   void decode_sorted(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const {
+    const std::size_t count = coded_weights(out.size());
+    const std::size_t tail = tail_weights(coded, count, out.size());
     std::size_t begin = 0;
-    std::size_t count = 0;  // weights of the classes with more than one value
     for (std::size_t c = 0; c < model_.classes.size(); ++c) {
       const AnsModel& model = model_.classes[c];
       const std::size_t weights = model_.order.weights(c, out.size());
-      if (model.kind == AnsModel::Kind::kEmpty && weights > 0) {
-        fail("ans chunk: the table is of a tensor without weights");
-      }
-      if (model.kind == AnsModel::Kind::kCoded) {
-        count += weights;
-      } else {
+      if (model.kind != AnsModel::Kind::kCoded) {
         std::fill_n(out.data() + begin, weights, ans_weight(static_cast<std::size_t>(model.low)));
       }
       begin += weights;
     }
-    if (count == 0) {
-      if (!coded.empty()) fail("ans chunk: {} bytes, expected none", coded.size());
-      return;
-    }
-    if (coded.empty()) fail("ans chunk: no bytes for {} weights", out.size());
-    const std::size_t tail = std::size_t{coded[0]} * kAnsLanes + count % kAnsLanes;
+    if (count == 0) return;
     const std::vector<Region> regions = make_regions(model_, out.size(), tail);
-    if (regions.empty()) fail("ans chunk: a tail of {} weights in {}", tail, count);
     std::array<std::uint16_t, kAnsLanes> head;
     std::span<const std::uint8_t> rest = coded.subspan(1);
     if (tail < count) rest = decode_main(regions, rest, out, head);
@@ -361,13 +400,8 @@ class AnsDecoder : public Decoder {
   std::span<const std::uint8_t> decode_main(std::span<const Region> regions,
                                             std::span<const std::uint8_t> coded, std::span<std::int8_t> out,
                                             std::array<std::uint16_t, kAnsLanes>& head) const {
-    BitReader bits(coded);
     std::array<std::uint32_t, kAnsLanes> states;
-    for (std::uint32_t& state : states) state = bits.get(4) + 16;
-    for (std::uint32_t& state : states) state = 1u << state | bits.get(static_cast<int>(state));
-    const std::size_t used = bits.finish();
-    if (!bits.ok()) fail("ans chunk: {} bytes end within the states", coded.size());
-    coded = coded.subspan(used);
+    coded = coded.subspan(read_states(coded, states));
 
     LaneBytes words(coded);
     for (const Region& region : regions) {
@@ -468,7 +502,7 @@ AnsLanesFunction ans_lanes([[maybe_unused]] Isa isa) {
 
 std::unique_ptr<Decoder> make_ans_decoder(std::span<const std::uint8_t> table, std::int64_t cols,
                                           AnsLanesFunction lanes) {
-  return std::make_unique<AnsDecoder>(table, cols, lanes);
+  return std::make_unique<LaneDecoder>(table, cols, lanes);
 }
 
 const Codec& ans_codec() {

@@ -12,17 +12,15 @@ std::uint64_t read32(const std::uint8_t* p) {
   return p[0] | p[1] << 8 | p[2] << 16 | static_cast<std::uint64_t>(p[3]) << 24;
 }
 
-}  // namespace
-
-PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::uint64_t groups_per_row,
-                             std::span<const std::uint8_t> coded) {
+/// Finds the streams in front of the plane, at which `at` is left; it may be behind the end.
+PlaneCursor open_streams(const PlaneTable& table, std::span<const std::uint8_t> coded, std::size_t& at) {
   const auto levels = static_cast<std::size_t>(table.levels());
   if (coded.size() < 4 * (levels + 1)) {
     fail("{} bytes, expected a header of {}", coded.size(), 4 * (levels + 1));
   }
   PlaneCursor cursor;
   cursor.corrections_left = read32(coded.data());
-  std::size_t at = 4 * (levels + 1);
+  at = 4 * (levels + 1);
   for (std::size_t j = 0; j < levels; ++j) {
     cursor.level_bytes[j] = read32(coded.data() + 4 * (j + 1));
     if (cursor.level_bytes[j] > coded.size() - at) {
@@ -40,6 +38,15 @@ PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::u
   }
   cursor.corrections = coded.data() + at;
   at = align_up(at + (correction_bits + 7) / 8, kPlaneAlignment);
+  return cursor;
+}
+
+}  // namespace
+
+PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::uint64_t groups_per_row,
+                             std::span<const std::uint8_t> coded) {
+  std::size_t at = 0;
+  PlaneCursor cursor = open_streams(table, coded, at);
 
   // Rows are at most 2^31 groups of at most 64 bytes, so that a row's size does not overflow, and neither
   // does the number of rows that fit.
@@ -54,6 +61,13 @@ PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::u
   cursor.ahead = coded.data() + coded.size();
   cursor.ahead_per_group = coded.size() / std::max<std::uint64_t>(rows * groups_per_row, 1) + 1;
   return cursor;
+}
+
+std::uint64_t plane_sequence_groups(const PlaneTable& table, std::span<const std::uint8_t> coded) {
+  std::size_t at = 0;
+  open_streams(table, coded, at);
+  if (coded.size() < at + kPlaneSlack) return 0;
+  return (coded.size() - at - kPlaneSlack) / table.classes[0].group_bytes();
 }
 
 void check_plane_end(const PlaneTable& table, const PlaneCursor& cursor) {

@@ -26,6 +26,18 @@ void decode_sequence(const PlaneTable& table, const PlaneRows& rows, std::span<c
   check_plane_end(table, cursor);
 }
 
+/// Bytes of the masks of a chunk with zeros apart.
+std::uint32_t masks_size(std::span<const std::uint8_t> coded) {
+  if (coded.size() < kPlaneZerosHeader)
+    fail("{} bytes, expected a header of {}", coded.size(), kPlaneZerosHeader);
+  std::uint32_t bytes;
+  std::memcpy(&bytes, coded.data(), sizeof bytes);
+  if (bytes > coded.size() - kPlaneZerosHeader) {
+    fail("masks of {} bytes, but {} are left", bytes, coded.size() - kPlaneZerosHeader);
+  }
+  return bytes;
+}
+
 /// Room for decoding, kept by each thread.
 std::span<std::int8_t> scratch(AlignedVector<std::int8_t>& buffer, std::size_t size) {
   if (buffer.size() < size) buffer.resize(size);
@@ -96,13 +108,26 @@ void PlaneDecoder::decode_rows(std::span<const std::uint8_t> coded, std::span<st
   check_plane_end(columns_, cursor);
 }
 
-void PlaneDecoder::decode_zeros_apart(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const {
-  if (coded.size() < kPlaneZerosHeader)
-    fail("{} bytes, expected a header of {}", coded.size(), kPlaneZerosHeader);
-  std::uint32_t mask_bytes;
-  std::memcpy(&mask_bytes, coded.data(), sizeof mask_bytes);
+PlaneDecoder::OpenZeros PlaneDecoder::open_zeros(std::span<const std::uint8_t> coded,
+                                                 std::size_t count) const {
+  const std::uint32_t mask_bytes = masks_size(coded);
   coded = coded.subspan(kPlaneZerosHeader);
-  if (mask_bytes > coded.size()) fail("masks of {} bytes, but {} are left", mask_bytes, coded.size());
+  OpenZeros result;
+  const std::size_t mask_groups = align_up((count + 3) / 4, kGroupColumns) / kGroupColumns;
+  result.masks = open_plane_chunk(masks_, 1, mask_groups, coded.first(mask_bytes));
+  coded = coded.subspan(mask_bytes);
+  if (coded.empty()) return result;
+  result.nonzero_groups = plane_sequence_groups(columns_, coded);
+  if (result.nonzero_groups > count / kGroupColumns + 1) {
+    fail("{} groups of nonzeros in {} weights", result.nonzero_groups, count);
+  }
+  result.nonzeros = open_plane_chunk(columns_, 1, result.nonzero_groups, coded);
+  return result;
+}
+
+void PlaneDecoder::decode_zeros_apart(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const {
+  const std::uint32_t mask_bytes = masks_size(coded);
+  coded = coded.subspan(kPlaneZerosHeader);
 
   const std::size_t padded = align_up(out.size(), kGroupColumns);
   const std::size_t groups_of_masks = align_up((out.size() + 3) / 4, kGroupColumns);

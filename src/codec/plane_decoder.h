@@ -21,6 +21,21 @@ class PlaneDecoder : public Decoder {
   /// A chunk of `rows` rows, checked, at its first row. Needs table().
   PlaneCursor open(std::span<const std::uint8_t> coded, std::int64_t rows) const;
 
+  /// With zeros apart: how the two sequences are coded, each as one class.
+  bool zeros_apart() const { return zeros_apart_; }
+  const PlaneTable& mask_table() const { return masks_; }
+  const PlaneTable& nonzero_table() const { return columns_; }
+
+  /// A chunk with zeros apart, checked, at the first of both sequences. No groups of nonzeros: `nonzeros` is
+  /// empty. Whether there are as many nonzeros as the masks say is not looked at.
+  struct OpenZeros {
+    PlaneCursor masks;
+    PlaneCursor nonzeros;
+    std::uint64_t nonzero_groups = 0;
+  };
+  /// Of `count` weights, more than none.
+  OpenZeros open_zeros(std::span<const std::uint8_t> coded, std::size_t count) const;
+
  private:
   void decode_rows(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const;
   void decode_zeros_apart(std::span<const std::uint8_t> coded, std::span<std::int8_t> out) const;

@@ -129,6 +129,10 @@ struct PlaneCursor {
 PlaneCursor open_plane_chunk(const PlaneTable& table, std::uint64_t rows, std::uint64_t groups_per_row,
                              std::span<const std::uint8_t> coded);
 
+/// Groups of a sequence that is coded as one row, by its size; an Error where it cannot be one. Needs a table
+/// of one class.
+std::uint64_t plane_sequence_groups(const PlaneTable& table, std::span<const std::uint8_t> coded);
+
 /// Throws Error unless every stream has been used up exactly.
 void check_plane_end(const PlaneTable& table, const PlaneCursor& cursor);
 

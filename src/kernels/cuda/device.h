@@ -19,22 +19,26 @@ struct GpuInfo {
 /// The GPUs; none in a build without CUDA, or where its driver finds none.
 std::vector<GpuInfo> gpus();
 
-inline constexpr int kGpuMaxVectors = 8;
+inline constexpr int kGpuMaxVectors = 4096;
 
-/// A coded matrix in the memory of the first GPU. Columns are in the order of the decoder's column_order(),
-/// filled up to whole groups of 64. Not thread-safe. All functions throw Error when the driver reports one.
+/// A coded matrix for the first GPU. Columns are in the order of the decoder's column_order(), filled up to
+/// whole groups of 64. Not thread-safe, and neither are two of them: they share room. All functions throw
+/// Error when the driver reports one.
 class GpuMatrix {
  public:
   virtual ~GpuMatrix() = default;
 
   /// Weights from one row to the next, and activations from one vector to the next: 64 times the groups.
   virtual std::size_t stride() const = 0;
+  virtual std::size_t rows() const = 0;
+  /// What it takes on the GPU, or is copied there; without tables.
+  virtual std::size_t coded_bytes() const = 0;
 
   /// All rows into `out`, rows * stride() weights. An Error when a chunk is broken.
   virtual void decode(std::span<std::int8_t> out) = 0;
 
-  /// sums[v * rows + row] = row * vector v of x, of `vectors` (1-8) vectors of stride() activations, zeros
-  /// where there is no column, none of them -128. An Error when a chunk is broken.
+  /// sums[v * rows + row] = row * vector v of x, of `vectors` (1 ... kGpuMaxVectors) vectors of stride()
+  /// activations, zeros where there is no column, none of them -128. An Error when a chunk is broken.
   virtual void multiply(std::span<const std::int8_t> x, int vectors, std::span<std::int32_t> sums) = 0;
 };
 
@@ -46,8 +50,12 @@ struct GpuChunks {
   std::span<const std::span<const std::uint8_t>> chunks;
 };
 
-/// Copies a matrix of one of the codecs raw, packed, tiered (without zeros apart) and quad. Another codec,
-/// broken chunks and a build without CUDA are Errors.
-std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder& decoder, const GpuChunks& chunks);
+/// Where the coded bytes stay: on the GPU, or in pinned memory of the CPU, to be copied when they are needed.
+enum class GpuPlace : std::uint8_t { kGpu, kHost };
+
+/// Copies a matrix of one of the codecs raw, packed, tiered, quad and ans. Another codec, broken chunks and a
+/// build without CUDA are Errors.
+std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder& decoder, const GpuChunks& chunks,
+                                           GpuPlace place = GpuPlace::kGpu);
 
 }  // namespace twofold

@@ -9,7 +9,7 @@ std::vector<GpuInfo> gpus() {
   return {};
 }
 
-std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder&, const GpuChunks&) {
+std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder&, const GpuChunks&, GpuPlace) {
   fail("this build has no CUDA; configure it with -DTWOFOLD_CUDA=ON");
 }
 

@@ -20,7 +20,7 @@ __device__ __forceinline__ void plane_task(const PlaneMatrixView& matrix, const 
   std::uint32_t first = 0;
   for (std::uint32_t k = 0; k < matrix.class_count; ++k) {
     const PlaneClassView& c = matrix.classes[k];
-    const std::uint32_t groups = matrix.groups[k];
+    const std::uint32_t groups = task.groups > 0 ? task.groups : matrix.groups[k];
     for (std::uint32_t row = task.first; row < task.first + task.rows; ++row) {
       const std::uint8_t* const row_plane = plane + std::uint64_t{row} * groups * c.group_bytes();
       for (std::uint32_t begin = 0; begin < groups; begin += 4) {
@@ -164,7 +164,7 @@ template <typename Correct>
 __device__ __forceinline__ void corrections(const PlaneMatrixView& matrix, const PlaneCorrectionTask& task,
                                             const std::uint8_t* bytes, const Correct& correct) {
   std::uint64_t place = 0;
-  const std::uint32_t width = 64 * matrix.row_groups;
+  const std::uint64_t width = std::uint64_t{64} * (task.groups > 0 ? task.groups : matrix.row_groups);
   for (std::uint64_t begin = 0; begin < task.count; begin += kWarp) {
     PlaneCorrection own{0, 0};
     if (begin + lane_id() < task.count) {
@@ -197,9 +197,8 @@ __global__ void __launch_bounds__(kBlock)
 __global__ void __launch_bounds__(kBlock)
     correct_weights_kernel(const PlaneMatrixView* __restrict__ matrix,
                            const PlaneCorrectionTask* __restrict__ tasks, std::uint32_t count,
-                           const std::uint8_t* __restrict__ bytes, std::int8_t* out) {
+                           const std::uint8_t* __restrict__ bytes, std::int8_t* out, std::size_t stride) {
   if (warp_id() >= count) return;
-  const std::size_t stride = std::size_t{64} * matrix->row_groups;
   corrections(*matrix, tasks[warp_id()], bytes,
               [&](std::uint64_t row, std::uint32_t column, std::int32_t difference) {
                 // Several may meet in one word.
@@ -214,6 +213,46 @@ __global__ void __launch_bounds__(kBlock)
                   found = atomicCAS(word, expected, changed);
                 }
               });
+}
+
+/// A warp takes a chunk, 32 weights a lane at a time.
+__global__ void __launch_bounds__(kBlock)
+    spread_kernel(const SpreadTask* __restrict__ tasks, std::uint32_t count,
+                  const std::int8_t* __restrict__ sequences, std::int8_t* __restrict__ out,
+                  std::uint32_t* bad) {
+  if (warp_id() >= count) return;
+  const SpreadTask task = tasks[warp_id()];
+  const auto* const masks = reinterpret_cast<const std::uint8_t*>(sequences + task.masks);
+  const std::int8_t* const nonzeros = sequences + task.nonzeros;
+  out += task.out;
+  const std::uint32_t limit = 64 * task.nonzero_groups;
+  std::uint32_t used = 0;
+  bool good = true;
+  for (std::uint32_t begin = 0; begin < task.count; begin += 32 * kWarp) {
+    const std::uint32_t at = begin + 32 * lane_id();
+    const std::uint32_t left = at < task.count ? task.count - at : 0;
+    std::uint32_t bits = 0;
+    for (std::uint32_t i = 0; i < 8 && 4 * i < left; ++i) {
+      const std::uint32_t mask = masks[at / 4 + i];
+      if (mask > 15) good = false;
+      bits |= (mask & 15) << (4 * i);
+    }
+    if (left < 32 && bits >> left != 0) {
+      good = false;
+      bits &= (1U << left) - 1;
+    }
+    const std::uint32_t own = count_bits(bits);
+    const std::uint32_t through = scan(own);
+    std::uint32_t from = used + through - own;
+    used += __shfl_sync(kWholeWarp, through, kWarp - 1);
+    for (std::uint32_t i = 0; i < 32 && i < left; ++i) {
+      const bool nonzero = (bits >> i & 1) != 0;
+      out[at + i] = nonzero && from < limit ? nonzeros[from] : std::int8_t{0};
+      from += nonzero ? 1 : 0;
+    }
+  }
+  good = good && (used + 63) / 64 == task.nonzero_groups;
+  if (!good) atomicOr(bad, 1U);
 }
 
 /// A warp takes a row.
@@ -247,60 +286,68 @@ __global__ void __launch_bounds__(kBlock)
 }  // namespace
 
 void plane_multiply(const PlaneMatrixView* matrix, const PlaneTask* tasks, std::uint32_t count,
-                    const std::uint8_t* bytes, const Products& products, int vectors) {
+                    const std::uint8_t* bytes, const Products& products, int vectors, Stream stream) {
   const std::uint32_t blocks = blocks_of_warps(count);
   if (vectors == 1) {
-    multiply_kernel<1><<<blocks, kBlock>>>(matrix, tasks, count, bytes, products);
+    launch(multiply_kernel<1>, blocks, kBlock, stream, matrix, tasks, count, bytes, products);
   } else if (vectors <= 4) {
-    multiply_kernel<4><<<blocks, kBlock>>>(matrix, tasks, count, bytes, products);
+    launch(multiply_kernel<4>, blocks, kBlock, stream, matrix, tasks, count, bytes, products);
   } else {
-    multiply_kernel<8><<<blocks, kBlock>>>(matrix, tasks, count, bytes, products);
+    launch(multiply_kernel<8>, blocks, kBlock, stream, matrix, tasks, count, bytes, products);
   }
 }
 
 template <int kBits>
 static void multiply_packed(const PackedClass& c, const PlaneTask* tasks, std::uint32_t count,
-                            const std::uint8_t* bytes, const Products& products, int vectors) {
+                            const std::uint8_t* bytes, const Products& products, int vectors, Stream stream) {
   const std::uint32_t blocks = blocks_of_warps(count);
   if (vectors == 1) {
-    packed_kernel<kBits, 1><<<blocks, kBlock>>>(c, tasks, count, bytes, products);
+    launch(packed_kernel<kBits, 1>, blocks, kBlock, stream, c, tasks, count, bytes, products);
   } else {
-    packed_kernel<kBits, 8><<<blocks, kBlock>>>(c, tasks, count, bytes, products);
+    launch(packed_kernel<kBits, 8>, blocks, kBlock, stream, c, tasks, count, bytes, products);
   }
 }
 
 void packed_multiply(const PackedClass& c, const PlaneTask* tasks, std::uint32_t count,
-                     const std::uint8_t* bytes, const Products& products, int vectors) {
+                     const std::uint8_t* bytes, const Products& products, int vectors, Stream stream) {
   constexpr decltype(&multiply_packed<1>) kByBits[] = {
       multiply_packed<1>, multiply_packed<2>, multiply_packed<3>, multiply_packed<4>,
       multiply_packed<5>, multiply_packed<6>, multiply_packed<7>, multiply_packed<8>};
-  kByBits[c.bits - 1](c, tasks, count, bytes, products, vectors);
+  kByBits[c.bits - 1](c, tasks, count, bytes, products, vectors, stream);
 }
 
 void plane_decode(const PlaneMatrixView* matrix, const PlaneTask* tasks, std::uint32_t count,
-                  const std::uint8_t* bytes, std::int8_t* out, std::size_t stride) {
-  decode_kernel<<<blocks_of_warps(count), kBlock>>>(matrix, tasks, count, bytes, out, stride);
+                  const std::uint8_t* bytes, std::int8_t* out, std::size_t stride, Stream stream) {
+  launch(decode_kernel, blocks_of_warps(count), kBlock, stream, matrix, tasks, count, bytes, out, stride);
 }
 
 void plane_correct_products(const PlaneMatrixView* matrix, const PlaneCorrectionTask* tasks,
                             std::uint32_t count, const std::uint8_t* bytes, const Products& products,
-                            int vectors) {
-  correct_products_kernel<<<blocks_of_warps(count), kBlock>>>(matrix, tasks, count, bytes, products, vectors);
+                            int vectors, Stream stream) {
+  launch(correct_products_kernel, blocks_of_warps(count), kBlock, stream, matrix, tasks, count, bytes,
+         products, vectors);
 }
 
 void plane_correct_weights(const PlaneMatrixView* matrix, const PlaneCorrectionTask* tasks,
-                           std::uint32_t count, const std::uint8_t* bytes, std::int8_t* out) {
-  correct_weights_kernel<<<blocks_of_warps(count), kBlock>>>(matrix, tasks, count, bytes, out);
+                           std::uint32_t count, const std::uint8_t* bytes, std::int8_t* out,
+                           std::size_t stride, Stream stream) {
+  launch(correct_weights_kernel, blocks_of_warps(count), kBlock, stream, matrix, tasks, count, bytes, out,
+         stride);
 }
 
-void raw_multiply(const std::int8_t* weights, const Products& products, int vectors) {
+void spread_nonzeros(const SpreadTask* tasks, std::uint32_t count, const std::int8_t* sequences,
+                     std::int8_t* out, std::uint32_t* bad, Stream stream) {
+  launch(spread_kernel, blocks_of_warps(count), kBlock, stream, tasks, count, sequences, out, bad);
+}
+
+void raw_multiply(const std::int8_t* weights, const Products& products, int vectors, Stream stream) {
   const auto rows = static_cast<std::uint32_t>(products.rows);
   if (vectors == 1) {
-    raw_kernel<1><<<blocks_of_warps(rows), kBlock>>>(weights, products);
+    launch(raw_kernel<1>, blocks_of_warps(rows), kBlock, stream, weights, products);
   } else if (vectors <= 4) {
-    raw_kernel<4><<<blocks_of_warps(rows), kBlock>>>(weights, products);
+    launch(raw_kernel<4>, blocks_of_warps(rows), kBlock, stream, weights, products);
   } else {
-    raw_kernel<8><<<blocks_of_warps(rows), kBlock>>>(weights, products);
+    launch(raw_kernel<8>, blocks_of_warps(rows), kBlock, stream, weights, products);
   }
 }
 

@@ -70,32 +70,34 @@ __global__ void __launch_bounds__(kBlock)
 
 template <int kLow>
 void multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count, const std::uint8_t* bytes,
-              const Products& products, int vectors, std::uint32_t* bad) {
+              const Products& products, int vectors, std::uint32_t* bad, Stream stream) {
   const std::uint32_t blocks = blocks_of_warps(count);
   if (vectors == 1) {
-    multiply_kernel<kLow, 1><<<blocks, kBlock>>>(c, tasks, count, bytes, products, bad);
+    launch(multiply_kernel<kLow, 1>, blocks, kBlock, stream, c, tasks, count, bytes, products, bad);
   } else if (vectors <= 4) {
-    multiply_kernel<kLow, 4><<<blocks, kBlock>>>(c, tasks, count, bytes, products, bad);
+    launch(multiply_kernel<kLow, 4>, blocks, kBlock, stream, c, tasks, count, bytes, products, bad);
   } else {
-    multiply_kernel<kLow, 8><<<blocks, kBlock>>>(c, tasks, count, bytes, products, bad);
+    launch(multiply_kernel<kLow, 8>, blocks, kBlock, stream, c, tasks, count, bytes, products, bad);
   }
 }
 
 }  // namespace
 
 void quad_multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count,
-                   const std::uint8_t* bytes, const Products& products, int vectors, std::uint32_t* bad) {
+                   const std::uint8_t* bytes, const Products& products, int vectors, std::uint32_t* bad,
+                   Stream stream) {
   constexpr decltype(&multiply<0>) kByLowBits[] = {multiply<0>, multiply<1>, multiply<2>,
                                                    multiply<3>, multiply<4>, multiply<5>};
-  kByLowBits[c.low_bits](c, tasks, count, bytes, products, vectors, bad);
+  kByLowBits[c.low_bits](c, tasks, count, bytes, products, vectors, bad, stream);
 }
 
 void quad_decode(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count,
-                 const std::uint8_t* bytes, std::int8_t* out, std::size_t stride, std::uint32_t* bad) {
+                 const std::uint8_t* bytes, std::int8_t* out, std::size_t stride, std::uint32_t* bad,
+                 Stream stream) {
   constexpr decltype(&decode_kernel<0>) kByLowBits[] = {decode_kernel<0>, decode_kernel<1>, decode_kernel<2>,
                                                         decode_kernel<3>, decode_kernel<4>, decode_kernel<5>};
   const auto kernel = kByLowBits[c.low_bits];
-  kernel<<<blocks_of_warps(count), kBlock>>>(c, tasks, count, bytes, out, stride, bad);
+  launch(kernel, blocks_of_warps(count), kBlock, stream, c, tasks, count, bytes, out, stride, bad);
 }
 
 }  // namespace twofold::device

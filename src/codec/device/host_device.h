@@ -28,6 +28,19 @@ TWOFOLD_HD std::uint32_t load_word(const std::uint8_t* bytes, std::uint32_t i) {
 #endif
 }
 
+/// Words 2 i and 2 i + 1 of bytes that on a GPU begin at a multiple of 8.
+TWOFOLD_HD void load_two_words(const std::uint8_t* bytes, std::uint32_t i, std::uint32_t& first,
+                               std::uint32_t& second) {
+#if defined(__CUDA_ARCH__)
+  const uint2 both = reinterpret_cast<const uint2*>(bytes)[i];
+  first = both.x;
+  second = both.y;
+#else
+  first = load_word(bytes, 2 * i);
+  second = load_word(bytes, 2 * i + 1);
+#endif
+}
+
 /// The 32 bits from bit `shift` mod 32 of low on, high behind it.
 TWOFOLD_HD std::uint32_t funnel_shift(std::uint32_t low, std::uint32_t high, std::uint32_t shift) {
 #if defined(__CUDA_ARCH__)

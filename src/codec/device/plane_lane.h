@@ -74,6 +74,48 @@ TWOFOLD_HD void plane_two_quads(const std::uint8_t* group, std::uint32_t q, std:
   }
 }
 
+/// Quads 2 t, 2 t + 8, 2 t + 1, 2 t + 9 of a group, t < 4: those that a lane multiplies by tensor cores.
+/// Words of the sub-planes come in pairs.
+template <int kBits>
+TWOFOLD_HD void plane_four_quads(const std::uint8_t* group, std::uint32_t t, std::uint32_t* codes) {
+  if (kBits == 8) {
+    load_two_words(group, t, codes[0], codes[2]);
+    load_two_words(group, t + 4, codes[1], codes[3]);
+    return;
+  }
+  codes[0] = codes[1] = codes[2] = codes[3] = 0;
+  if ((kBits & 4) != 0) {
+    std::uint32_t words[2];
+    load_two_words(group, t, words[0], words[1]);
+    TWOFOLD_UNROLL
+    for (int i = 0; i < 2; ++i) {
+      codes[2 * i] = words[i] & 0x0f0f0f0fU;
+      codes[2 * i + 1] = words[i] >> 4 & 0x0f0f0f0fU;
+    }
+    group += 32;
+  }
+  if ((kBits & 2) != 0) {
+    std::uint32_t words[2];
+    load_two_words(group, t % 2, words[0], words[1]);
+    TWOFOLD_UNROLL
+    for (int i = 0; i < 2; ++i) {
+      const std::uint32_t word = words[i] >> (t / 2 * 2);
+      codes[2 * i] |= (word & 0x03030303U) << (kBits & 4);
+      codes[2 * i + 1] |= (word >> 4 & 0x03030303U) << (kBits & 4);
+    }
+    group += 16;
+  }
+  if ((kBits & 1) != 0) {
+    std::uint32_t words[2];
+    load_two_words(group, 0, words[0], words[1]);
+    TWOFOLD_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      const std::uint32_t four = words[i % 2] >> (8 * t + i / 2 * 4) & 15;
+      codes[i] |= (four * 0x00204081U & 0x01010101U) << (kBits & 6);
+    }
+  }
+}
+
 TWOFOLD_HD std::uint32_t count_bits(std::uint32_t word) {
 #if defined(__CUDA_ARCH__)
   return static_cast<std::uint32_t>(__popc(static_cast<int>(word)));

@@ -90,36 +90,77 @@ class QuadLow {
   std::uint32_t one_ = 0;
 };
 
+/// The code words of a lane. The window is kept two bits early, so that an index comes out as a multiple
+/// of 4. Where not kChecked, words behind the end are read as they are: 2 words more than 12 bits for each
+/// quad. A stream that takes such bits is not as long as it says in either case.
+template <bool kChecked>
+class QuadBits {
+ public:
+  TWOFOLD_HD QuadBits(const QuadTileView& tile, std::uint32_t position)
+      : words_(tile.bytes +
+               std::size_t{4} * (tile.stream_at - 1)),  // there are words in front of the streams
+        count_(tile.stream_words + 1),
+        position_(position + 30),
+        next_(position_ / 32 + 2) {
+    low_ = word(next_ - 2);
+    high_ = word(next_ - 1);
+  }
+
+  /// Two look-ups.
+  TWOFOLD_HD void take(const std::uint32_t* lookup, std::uint32_t& a, std::uint32_t& b) {
+    constexpr std::uint32_t kIndex = 4095 << 2;
+    const auto* const entries = reinterpret_cast<const std::uint8_t*>(lookup);
+    const std::uint32_t window = funnel_shift(low_, high_, position_);
+    a = load_word(entries + (window & kIndex), 0);
+    b = load_word(entries + (window >> (a & 31) & kIndex), 0);
+    const std::uint32_t position = position_ + ((a + b) & 31);  // at most 24
+    if (((position ^ position_) & 32) != 0) {
+      low_ = high_;
+      high_ = word(next_++);
+    }
+    position_ = position;
+  }
+  TWOFOLD_HD std::uint32_t position() const { return position_ - 30; }
+
+ private:
+  TWOFOLD_HD std::uint32_t word(std::uint32_t i) const {
+    return !kChecked || i < count_ ? load_word(words_, i) : 0;
+  }
+
+  const std::uint8_t* words_;
+  std::uint32_t count_;
+  std::uint32_t position_;
+  std::uint32_t next_;
+  std::uint32_t low_;
+  std::uint32_t high_;
+};
+
 /// Quads of a lane in their order: sink.quad(second row?, quad of the row, bytes), where a byte is
 /// (weight - base) * 2^(5 - low bits) before corrections.
-template <int kLow, bool kTwoRows, typename Sink>
+template <int kLow, bool kTwoRows, bool kChecked, typename Sink>
 TWOFOLD_HD void quad_lane_codes(const std::uint32_t* lookup, const QuadTileView& tile, std::uint32_t lane,
-                                WordBits& bits, Sink& sink) {
+                                QuadBits<kChecked>& bits, Sink& sink) {
   constexpr std::uint32_t kHigh = 0xe0e0e0e0U;
   const std::uint32_t row = lane / 4;
   const std::uint32_t t = lane % 4;
   for (std::uint32_t group = 0; group < tile.groups; ++group) {
     const QuadLow<kLow> low(tile, row, t, group);
+    std::uint32_t a;
+    std::uint32_t b;
     if (kTwoRows) {
       const QuadLow<kLow> low8(tile, row + 8, t, group);
       TWOFOLD_UNROLL
       for (int s = 0; s < 4; ++s) {
-        const std::uint32_t window = bits.window();
-        const std::uint32_t a = lookup[window & 4095];
-        const std::uint32_t b = lookup[(window >> (a & 31)) & 4095];
+        bits.take(lookup, a, b);
         sink.quad(false, 4 * group + static_cast<std::uint32_t>(s), (a & kHigh) | low.at(s));
         sink.quad(true, 4 * group + static_cast<std::uint32_t>(s), (b & kHigh) | low8.at(s));
-        bits.skip((a + b) & 31);
       }
     } else {
       TWOFOLD_UNROLL
       for (int s = 0; s < 4; s += 2) {
-        const std::uint32_t window = bits.window();
-        const std::uint32_t a = lookup[window & 4095];
-        const std::uint32_t b = lookup[(window >> (a & 31)) & 4095];
+        bits.take(lookup, a, b);
         sink.quad(false, 4 * group + static_cast<std::uint32_t>(s), (a & kHigh) | low.at(s));
         sink.quad(false, 4 * group + static_cast<std::uint32_t>(s) + 1, (b & kHigh) | low.at(s + 1));
-        bits.skip((a + b) & 31);
       }
     }
   }
@@ -157,38 +198,39 @@ TWOFOLD_HD void quad_lane_corrections(const QuadClassView& c, const QuadTileView
 
 /// All of a lane whose stream has `length` bits from bit `start` of the streams on. False when the weights do
 /// not take just these.
-template <int kLow, typename Sink>
+template <int kLow, bool kChecked, typename Sink>
 TWOFOLD_HD bool quad_lane(const QuadClassView& c, const QuadTileView& tile, std::uint32_t lane,
                           std::uint32_t start, std::uint32_t length, Sink& sink) {
   if (lane >= quad_tile_lanes(tile.rows)) return true;
   const bool two_rows = lane / 4 + 8 < tile.rows;
-  WordBits bits(tile.bytes + std::size_t{4} * tile.stream_at, tile.stream_words, start);
+  QuadBits<kChecked> codes(tile, start);
   if (two_rows) {
-    quad_lane_codes<kLow, true>(c.lookup, tile, lane, bits, sink);
+    quad_lane_codes<kLow, true>(c.lookup, tile, lane, codes, sink);
   } else {
-    quad_lane_codes<kLow, false>(c.lookup, tile, lane, bits, sink);
+    quad_lane_codes<kLow, false>(c.lookup, tile, lane, codes, sink);
   }
+  WordBits bits(tile.bytes + std::size_t{4} * tile.stream_at, tile.stream_words, codes.position());
   quad_lane_corrections(c, tile, lane, two_rows, bits, sink);
   return bits.position() - start == length;
 }
 
-/// The same for a number of low bits known at run time only.
+/// The same for a number of low bits known at run time only, for the CPU.
 template <typename Sink>
 TWOFOLD_HD bool quad_lane_any(const QuadClassView& c, const QuadTileView& tile, std::uint32_t lane,
                               std::uint32_t start, std::uint32_t length, Sink& sink) {
   switch (c.low_bits) {
     case 0:
-      return quad_lane<0>(c, tile, lane, start, length, sink);
+      return quad_lane<0, true>(c, tile, lane, start, length, sink);
     case 1:
-      return quad_lane<1>(c, tile, lane, start, length, sink);
+      return quad_lane<1, true>(c, tile, lane, start, length, sink);
     case 2:
-      return quad_lane<2>(c, tile, lane, start, length, sink);
+      return quad_lane<2, true>(c, tile, lane, start, length, sink);
     case 3:
-      return quad_lane<3>(c, tile, lane, start, length, sink);
+      return quad_lane<3, true>(c, tile, lane, start, length, sink);
     case 4:
-      return quad_lane<4>(c, tile, lane, start, length, sink);
+      return quad_lane<4, true>(c, tile, lane, start, length, sink);
     default:
-      return quad_lane<5>(c, tile, lane, start, length, sink);
+      return quad_lane<5, true>(c, tile, lane, start, length, sink);
   }
 }
 
@@ -266,6 +308,27 @@ class QuadDot {
   std::int32_t scaled8_[kVectors] = {};
   std::int32_t corrected_[kVectors] = {};
   std::int32_t corrected8_[kVectors] = {};
+};
+
+/// Gathers the quads of a lane with two rows into left operands of products of 16 x 32 by 32 x 8 bytes:
+/// product(block of 32 columns, four words). Corrections go to `correct(second row?, column, difference)`.
+template <typename Product, typename Correct>
+class QuadTensor {
+ public:
+  TWOFOLD_HD QuadTensor(Product& product, Correct& correct) : product_(product), correct_(correct) {}
+
+  TWOFOLD_HD void quad(bool second, std::uint32_t s, std::uint32_t bytes) {
+    a_[s % 2 * 2 + (second ? 1 : 0)] = bytes;
+    if (second && s % 2 == 1) product_(s / 2, a_);
+  }
+  TWOFOLD_HD void correct(bool second, std::uint32_t column, std::int32_t difference) {
+    correct_(second, column, difference);
+  }
+
+ private:
+  Product& product_;
+  Correct& correct_;
+  std::uint32_t a_[4] = {};
 };
 
 }  // namespace twofold::device

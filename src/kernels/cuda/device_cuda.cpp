@@ -13,7 +13,8 @@ namespace twofold {
 namespace {
 
 constexpr std::size_t kChunkAlignment = 256;
-constexpr std::size_t kSlack = 64;  // zeros behind the last chunk
+constexpr std::size_t kSlack =
+    512;  // zeros behind each chunk: what lanes of `quad` read at most behind a tile, and more
 
 std::shared_ptr<GpuWorkspace> find_workspace() {
   static std::weak_ptr<GpuWorkspace> shared;
@@ -92,8 +93,10 @@ void CodedGpuMatrix::multiply(std::span<const std::int8_t> x, int vectors, std::
 
 device::Products CodedGpuMatrix::send(std::span<const std::int8_t> x, int vectors, device::Stream stream) {
   GpuWorkspace& work = *workspace_;
-  // Kernels take up to eight vectors at a time.
-  const std::size_t room = align_up(static_cast<std::size_t>(vectors), 8);
+  // Kernels take eight vectors, or all that tensor cores take at once.
+  const std::size_t room =
+      align_up(static_cast<std::size_t>(vectors),
+               static_cast<std::size_t>(vectors <= kGemvVectors ? 8 : device::kTensorVectors));
   std::vector<std::int32_t> group_sums(x.size() / kGroupColumns);
   sum_groups(x, group_sums);
   work.x.grow(room * stride_);
@@ -119,19 +122,12 @@ void CodedGpuMatrix::receive(std::span<std::int32_t> sums, int vectors, device::
 
 void CodedGpuMatrix::start_products(const std::uint8_t* bytes, const std::int8_t* weights,
                                     const device::Products& products, int vectors, device::Stream stream) {
-  const bool ahead = decodes_ahead(vectors);
-  constexpr int kAtOnce = 8;
-  for (int v = 0; v < vectors; v += kAtOnce) {
-    device::Products part = products;
-    part.x += static_cast<std::size_t>(v) * products.stride;
-    part.group_sums += static_cast<std::size_t>(v) * (products.stride / kGroupColumns);
-    part.sums += static_cast<std::size_t>(v) * products.rows;
-    const int n = std::min(vectors - v, kAtOnce);
-    if (ahead) {
-      device::raw_multiply(weights, part, n, stream);
-    } else {
-      start_multiply(bytes, part, n, stream);
-    }
+  if (!decodes_ahead(vectors)) {
+    start_multiply(bytes, products, vectors, stream);
+  } else if (vectors > kGemvVectors) {
+    device::raw_matmul(weights, products, vectors, stream);
+  } else {
+    device::raw_multiply(weights, products, vectors, stream);
   }
 }
 

@@ -13,6 +13,8 @@
 
 namespace twofold {
 
+inline constexpr int kGemvVectors = 8;  // that kernels without tensor cores take at once
+
 /// Room on the GPU that all matrices use by turns. It grows to what the largest needs.
 struct GpuWorkspace {
   GpuArray<std::int8_t> x;

@@ -64,8 +64,11 @@ struct Products {
   std::size_t rows;
 };
 
-/// `tasks` of one class. *bad becomes 1 when a stream is not what its length says.
-void quad_multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count,
+inline constexpr int kTensorVectors = 32;
+
+/// At most kTensorVectors vectors, as in packed_multiply. `tasks` of one class, those with 16 rows first:
+/// `full` of them. *bad becomes 1 when a stream is not what its length says.
+void quad_multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t full, std::uint32_t count,
                    const std::uint8_t* bytes, const Products& products, int vectors, std::uint32_t* bad,
                    Stream stream);
 void quad_decode(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count,
@@ -81,7 +84,8 @@ struct PackedClass {
   std::uint32_t before;  // bytes of a row in the classes before
 };
 
-/// A matrix whose classes are all such, class by class; every row is a task. Without corrections.
+/// A matrix whose classes are all such, class by class; every row is a task. Without corrections. At most
+/// kTensorVectors vectors, the room of eight or kTensorVectors of them.
 void packed_multiply(const PackedClass& c, const PlaneTask* tasks, std::uint32_t count,
                      const std::uint8_t* bytes, const Products& products, int vectors, Stream stream);
 
@@ -141,5 +145,7 @@ void restore_order(const AnsOrderView& order, const RestoreTask* tasks, std::uin
 
 /// Rows of `stride` weights as they are.
 void raw_multiply(const std::int8_t* weights, const Products& products, int vectors, Stream stream);
+/// The same by tensor cores, any number of vectors; the sums are stored, not added.
+void raw_matmul(const std::int8_t* weights, const Products& products, int vectors, Stream stream);
 
 }  // namespace twofold::device

@@ -104,7 +104,9 @@ class PlaneGpuMatrix final : public CodedGpuMatrix {
     find_packed(table);
   }
 
-  bool decodes_ahead(int) const override { return false; }
+  bool decodes_ahead(int vectors) const override {
+    return vectors > (packed_.empty() ? kGemvVectors : device::kTensorVectors);
+  }
   void start_decode(const std::uint8_t* bytes, std::int8_t* out, device::Stream stream) override {
     tasks_.start_decode(table_, bytes, out, stride(), stream);
   }

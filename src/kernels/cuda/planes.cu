@@ -107,48 +107,6 @@ __global__ void __launch_bounds__(kBlock)
   plane_task(*matrix, task, bytes, sink);
 }
 
-/// A class of `packed`: a warp takes a row, four groups at a time.
-template <int kBits, int kVectors>
-__global__ void __launch_bounds__(kBlock)
-    packed_kernel(PackedClass c, const PlaneTask* __restrict__ tasks, std::uint32_t count,
-                  const std::uint8_t* __restrict__ bytes, Products products) {
-  if (warp_id() >= count) return;
-  const PlaneTask task = tasks[warp_id()];
-  const std::uint32_t lane = lane_id();
-  const std::uint32_t q = lane % 8;
-  const std::uint8_t* group = bytes + task.plane + std::uint64_t{task.chunk_rows} * c.before +
-                              (std::uint64_t{task.first} * c.groups + lane / 8) * (8 * kBits);
-  const std::int8_t* x = products.x + 64 * (c.first + lane / 8) + 4 * q;
-  std::int32_t sum[kVectors] = {};
-#pragma unroll 2
-  for (std::uint32_t g = lane / 8; g < c.groups; g += 4) {
-    std::uint32_t codes[2];
-    plane_two_quads<kBits>(group, q, codes);
-    if (kBits == 8) {
-      codes[0] ^= 0x80808080U;
-      codes[1] ^= 0x80808080U;
-    }
-#pragma unroll
-    for (int v = 0; v < kVectors; ++v) {
-      const auto* at =
-          reinterpret_cast<const std::uint8_t*>(x + static_cast<std::size_t>(v) * products.stride);
-      sum[v] = dot4(codes[0], load_word(at, 0), sum[v]);
-      sum[v] = dot4(codes[1], load_word(at, 8), sum[v]);
-    }
-    group += 4 * 8 * kBits;
-    x += 4 * 64;
-  }
-#pragma unroll
-  for (int v = 0; v < kVectors; ++v) {
-    const std::int32_t* const group_sums =
-        products.group_sums + static_cast<std::size_t>(v) * (products.stride / 64) + c.first;
-    std::int32_t base = 0;
-    for (std::uint32_t g = lane; g < c.groups; g += kWarp) base += group_sums[g];
-    const std::int32_t total = sum_lanes<kWarp>(sum[v] + c.base * base);
-    if (lane == 0) atomicAdd(products.sums + static_cast<std::size_t>(v) * products.rows + task.row, total);
-  }
-}
-
 __global__ void __launch_bounds__(kBlock)
     decode_kernel(const PlaneMatrixView* __restrict__ matrix, const PlaneTask* __restrict__ tasks,
                   std::uint32_t count, const std::uint8_t* __restrict__ bytes, std::int8_t* out,
@@ -295,25 +253,6 @@ void plane_multiply(const PlaneMatrixView* matrix, const PlaneTask* tasks, std::
   } else {
     launch(multiply_kernel<8>, blocks, kBlock, stream, matrix, tasks, count, bytes, products);
   }
-}
-
-template <int kBits>
-static void multiply_packed(const PackedClass& c, const PlaneTask* tasks, std::uint32_t count,
-                            const std::uint8_t* bytes, const Products& products, int vectors, Stream stream) {
-  const std::uint32_t blocks = blocks_of_warps(count);
-  if (vectors == 1) {
-    launch(packed_kernel<kBits, 1>, blocks, kBlock, stream, c, tasks, count, bytes, products);
-  } else {
-    launch(packed_kernel<kBits, 8>, blocks, kBlock, stream, c, tasks, count, bytes, products);
-  }
-}
-
-void packed_multiply(const PackedClass& c, const PlaneTask* tasks, std::uint32_t count,
-                     const std::uint8_t* bytes, const Products& products, int vectors, Stream stream) {
-  constexpr decltype(&multiply_packed<1>) kByBits[] = {
-      multiply_packed<1>, multiply_packed<2>, multiply_packed<3>, multiply_packed<4>,
-      multiply_packed<5>, multiply_packed<6>, multiply_packed<7>, multiply_packed<8>};
-  kByBits[c.bits - 1](c, tasks, count, bytes, products, vectors, stream);
 }
 
 void plane_decode(const PlaneMatrixView* matrix, const PlaneTask* tasks, std::uint32_t count,

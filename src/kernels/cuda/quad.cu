@@ -16,6 +16,12 @@ __device__ __forceinline__ QuadTileView view_of(const QuadTask& task, const std:
   return {bytes + task.bytes, task.lengths_words, task.stream_at, task.stream_words, task.rows, task.groups};
 }
 
+/// All of it to L2: each lane reads its stream bit by bit, and would wait for each sector.
+__device__ __forceinline__ void prefetch_tile(const QuadTileView& tile) {
+  const std::uint32_t bytes = 4 * (tile.stream_at + tile.stream_words);
+  for (std::uint32_t at = 128 * lane_id(); at < bytes; at += 128 * kWarp) prefetch(tile.bytes + at);
+}
+
 template <int kLow, int kVectors>
 __global__ void __launch_bounds__(kBlock)
     multiply_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
@@ -31,7 +37,7 @@ __global__ void __launch_bounds__(kBlock)
   const std::uint32_t length = quad_lane_bits(tile, lane);
   const std::uint32_t start = scan(length) - length;
   QuadDot<kVectors> dot(products.x + task.column, products.stride, lane);
-  if (!quad_lane<kLow>(c, tile, lane, start, length, dot)) atomicOr(bad, 1U);
+  if (!quad_lane<kLow, false>(c, tile, lane, start, length, dot)) atomicOr(bad, 1U);
   const std::uint32_t row = lane / 4;
 #pragma unroll
   for (int v = 0; v < kVectors; ++v) {
@@ -50,6 +56,62 @@ __global__ void __launch_bounds__(kBlock)
   }
 }
 
+/// Tiles of 16 rows by tensor cores, with 8 kTiles vectors.
+template <int kLow, int kTiles>
+__global__ void __launch_bounds__(kBlock)
+    tensor_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
+                  const std::uint8_t* __restrict__ bytes, Products products, std::uint32_t vectors,
+                  std::uint32_t* bad) {
+  __shared__ std::uint32_t lookup[4096];
+  load_lookup(c.lookup, lookup);
+  c.lookup = lookup;
+  const std::uint32_t warp = warp_id();
+  if (warp >= count) return;
+  const QuadTask task = tasks[warp];
+  const std::uint32_t lane = lane_id();
+  QuadTileView tile = view_of(task, bytes);
+  tile.rows = 16;
+  prefetch_tile(tile);
+  const std::uint32_t length = quad_lane_bits(tile, lane);
+  const std::uint32_t start = scan(length) - length;
+  std::int32_t sums[kTiles][4] = {};
+  std::int32_t* const to = products.sums + task.row + lane / 4;
+  // The lane's vector of each tile of the right operand.
+  const auto* const x = reinterpret_cast<const std::uint8_t*>(products.x + task.column +
+                                                              lane / 4 * products.stride + lane % 4 * 4);
+  const auto product = [&](std::uint32_t block, const std::uint32_t* a) {
+#pragma unroll
+    for (std::uint32_t n = 0; n < kTiles; ++n) {
+      const std::uint8_t* const at = x + 8 * n * products.stride + 32 * block;
+      const std::uint32_t b[2] = {load_word(at, 0), load_word(at, 4)};
+      multiply_tiles<false>(sums[n], a, b);
+    }
+  };
+  const auto correct = [&](bool second, std::uint32_t column, std::int32_t difference) {
+    for (std::uint32_t v = 0; v < vectors; ++v) {
+      atomicAdd(to + std::size_t{v} * products.rows + (second ? 8 : 0),
+                difference * products.x[std::size_t{v} * products.stride + task.column + column]);
+    }
+  };
+  QuadTensor<decltype(product), decltype(correct)> sink(product, correct);
+  if (!quad_lane<kLow, false>(c, tile, lane, start, length, sink)) atomicOr(bad, 1U);
+#pragma unroll
+  for (std::uint32_t n = 0; n < kTiles; ++n) {
+#pragma unroll
+    for (std::uint32_t i = 0; i < 2; ++i) {
+      const std::uint32_t v = 8 * n + lane % 4 * 2 + i;
+      const std::int32_t* const group_sums =
+          products.group_sums + std::size_t{v} * (products.stride / 64) + task.column / 64;
+      std::int32_t base = 0;
+      for (std::uint32_t g = lane / 4; g < task.groups; g += 8) base += group_sums[g];
+      base = c.base * sum_over_rows(base);
+      if (v >= vectors) continue;
+      atomicAdd(to + std::size_t{v} * products.rows, (sums[n][i] >> (5 - kLow)) + base);
+      atomicAdd(to + std::size_t{v} * products.rows + 8, (sums[n][i + 2] >> (5 - kLow)) + base);
+    }
+  }
+}
+
 template <int kLow>
 __global__ void __launch_bounds__(kBlock)
     decode_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
@@ -65,30 +127,40 @@ __global__ void __launch_bounds__(kBlock)
   const std::uint32_t length = quad_lane_bits(tile, lane_id());
   const std::uint32_t start = scan(length) - length;
   QuadStore store(c, lane_id(), out + task.row * stride + task.column, stride);
-  if (!quad_lane<kLow>(c, tile, lane_id(), start, length, store)) atomicOr(bad, 1U);
+  if (!quad_lane<kLow, false>(c, tile, lane_id(), start, length, store)) atomicOr(bad, 1U);
 }
 
 template <int kLow>
-void multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count, const std::uint8_t* bytes,
-              const Products& products, int vectors, std::uint32_t* bad, Stream stream) {
-  const std::uint32_t blocks = blocks_of_warps(count);
-  if (vectors == 1) {
-    launch(multiply_kernel<kLow, 1>, blocks, kBlock, stream, c, tasks, count, bytes, products, bad);
-  } else if (vectors <= 4) {
-    launch(multiply_kernel<kLow, 4>, blocks, kBlock, stream, c, tasks, count, bytes, products, bad);
+void multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t full, std::uint32_t count,
+              const std::uint8_t* bytes, const Products& products, int vectors, std::uint32_t* bad,
+              Stream stream) {
+  const auto n = static_cast<std::uint32_t>(vectors);
+  if (vectors <= 8) {
+    launch(tensor_kernel<kLow, 1>, blocks_of_warps(full), kBlock, stream, c, tasks, full, bytes, products, n,
+           bad);
   } else {
-    launch(multiply_kernel<kLow, 8>, blocks, kBlock, stream, c, tasks, count, bytes, products, bad);
+    launch(tensor_kernel<kLow, 4>, blocks_of_warps(full), kBlock, stream, c, tasks, full, bytes, products, n,
+           bad);
+  }
+  // What is left has fewer rows.
+  for (std::size_t v = 0; v < n; v += 8) {
+    Products part = products;
+    part.x += v * products.stride;
+    part.group_sums += v * (products.stride / 64);
+    part.sums += v * products.rows;
+    launch(multiply_kernel<kLow, 8>, blocks_of_warps(count - full), kBlock, stream, c, tasks + full,
+           count - full, bytes, part, bad);
   }
 }
 
 }  // namespace
 
-void quad_multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count,
+void quad_multiply(const QuadClassView& c, const QuadTask* tasks, std::uint32_t full, std::uint32_t count,
                    const std::uint8_t* bytes, const Products& products, int vectors, std::uint32_t* bad,
                    Stream stream) {
   constexpr decltype(&multiply<0>) kByLowBits[] = {multiply<0>, multiply<1>, multiply<2>,
                                                    multiply<3>, multiply<4>, multiply<5>};
-  kByLowBits[c.low_bits](c, tasks, count, bytes, products, vectors, bad, stream);
+  kByLowBits[c.low_bits](c, tasks, full, count, bytes, products, vectors, bad, stream);
 }
 
 void quad_decode(const QuadClassView& c, const QuadTask* tasks, std::uint32_t count,

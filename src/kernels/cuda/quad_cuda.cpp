@@ -1,5 +1,7 @@
 // Matrices of the codec `quad` on the GPU.
 
+#include <algorithm>
+
 #include "kernels/cuda/gpu_matrix.h"
 
 namespace twofold {
@@ -23,6 +25,10 @@ class QuadGpuMatrix final : public CodedGpuMatrix {
       }
     }
     for (std::size_t c = 0; c < classes; ++c) {
+      const auto partial =
+          std::stable_partition(tasks[c].begin(), tasks[c].end(),
+                                [](const device::QuadTask& task) { return task.rows == kQuadTileRows; });
+      full_.push_back(static_cast<std::uint32_t>(partial - tasks[c].begin()));
       device::QuadClassView view = decoder.class_view(c);
       lookup_.emplace_back(std::span(view.lookup, kQuadSlots));
       view.lookup = lookup_.back().data();
@@ -31,7 +37,7 @@ class QuadGpuMatrix final : public CodedGpuMatrix {
     }
   }
 
-  bool decodes_ahead(int) const override { return false; }
+  bool decodes_ahead(int vectors) const override { return vectors > device::kTensorVectors; }
   void start_decode(const std::uint8_t* bytes, std::int8_t* out, device::Stream stream) override {
     for (std::size_t c = 0; c < views_.size(); ++c) {
       device::quad_decode(views_[c], tasks_[c].data(), static_cast<std::uint32_t>(tasks_[c].size()), bytes,
@@ -41,15 +47,17 @@ class QuadGpuMatrix final : public CodedGpuMatrix {
   void start_multiply(const std::uint8_t* bytes, const device::Products& products, int vectors,
                       device::Stream stream) override {
     for (std::size_t c = 0; c < views_.size(); ++c) {
-      device::quad_multiply(views_[c], tasks_[c].data(), static_cast<std::uint32_t>(tasks_[c].size()), bytes,
-                            products, vectors, bad(), stream);
+      device::quad_multiply(views_[c], tasks_[c].data(), full_[c],
+                            static_cast<std::uint32_t>(tasks_[c].size()), bytes, products, vectors, bad(),
+                            stream);
     }
   }
 
  private:
   std::vector<GpuArray<std::uint32_t>> lookup_;
   std::vector<device::QuadClassView> views_;
-  std::vector<GpuArray<device::QuadTask>> tasks_;  // of each class
+  std::vector<GpuArray<device::QuadTask>> tasks_;  // of each class, those with all rows first
+  std::vector<std::uint32_t> full_;                // how many of them
 };
 
 }  // namespace

@@ -21,7 +21,12 @@ class RawGpuMatrix final : public CodedGpuMatrix {
   }
   void start_multiply(const std::uint8_t* bytes, const device::Products& products, int vectors,
                       device::Stream stream) override {
-    device::raw_multiply(reinterpret_cast<const std::int8_t*>(bytes), products, vectors, stream);
+    const auto* const weights = reinterpret_cast<const std::int8_t*>(bytes);
+    if (vectors > kGemvVectors) {
+      device::raw_matmul(weights, products, vectors, stream);
+    } else {
+      device::raw_multiply(weights, products, vectors, stream);
+    }
   }
 };
 

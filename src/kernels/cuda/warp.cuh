@@ -37,6 +37,13 @@ __device__ __forceinline__ std::int32_t sum_lanes(std::int32_t value) {
   return value;
 }
 
+/// Sum over the lanes with the same column of a tile (lane mod 4), in each of them.
+__device__ __forceinline__ std::int32_t sum_over_rows(std::int32_t value) {
+#pragma unroll
+  for (std::uint32_t step = 4; step < kWarp; step *= 2) value += __shfl_xor_sync(kWholeWarp, value, step);
+  return value;
+}
+
 /// c += a * b of the tensor cores: 16 x 32 bytes a, unsigned or signed, times 32 x 8 signed ones.
 template <bool kSigned>
 __device__ __forceinline__ void multiply_tiles(std::int32_t* c, const std::uint32_t* a,
@@ -84,6 +91,13 @@ __device__ __forceinline__ void wait_copies() {
   emulated_gpu::wait_for_copies(kLeft);
 #else
   asm volatile("cp.async.wait_group %0;" ::"n"(kLeft) : "memory");
+#endif
+}
+
+/// Brings bytes to L2.
+__device__ __forceinline__ void prefetch([[maybe_unused]] const void* at) {
+#if defined(__CUDACC__)
+  asm volatile("prefetch.global.L2 [%0];" ::"l"(at));
 #endif
 }
 

@@ -2,8 +2,9 @@
 """Counts the instructions per weight in the inner loops of the GPU kernels, without a GPU.
 
 Compiles src/kernels/cuda/*.cu for one architecture, disassembles them, and finds in each kernel that multiplies the
-loop with most products of four bytes (IDP). These tell how many weights a turn has. Instructions that only some lanes
-or turns run (predicated, or in branches within the loop) count in full.
+loop with most products: of four bytes (IDP), or of tiles by tensor cores (IMMA, 16 weights a lane). These tell how many
+weights a turn has. In the kernel that decodes `ans` it is the loop with most ballots, a weight each. Instructions that only
+some lanes or turns run (predicated, or in branches within the loop) count in full.
 
   tools/count_sass.py [--arch sm_90] [--nvcc nvcc] [--nvdisasm nvdisasm]
 
@@ -35,12 +36,22 @@ def kernels(listing):
     return zip(parts[1::2], parts[2::2])
 
 
+KERNELS = {
+    "multiply_kernel": "products",
+    "tensor_kernel": "tensor cores",
+    "packed_tensor_kernel": "packed, tensor cores",
+    "raw_kernel": "raw",
+    "raw_matmul_kernel": "raw, tensor cores, 128 rows a block",
+    "decode_kernel": "decode",
+}
+
+
 def readable(name):
-    """multiply_kernel<2, 1> of a mangled name."""
-    match = re.search(r"\d+(\w*?_kernel)(?:I((?:Li\d+E)+)E)?", name)
-    base = re.search(r"(multiply_kernel|packed_kernel|raw_kernel|decode_kernel|correct_\w+_kernel)", name)
-    numbers = re.findall(r"Li(\d+)E", match.group(2) or "") if match else []
-    return base.group(1) if base else name, [int(n) for n in numbers]
+    """("tensor_kernel", [2, 1]) of a mangled tensor_kernel<2, 1>."""
+    match = re.search(r"\d+?((?:[a-z]+_)+kernel)(?:I((?:Li\d+E)+)E)?", name)
+    if not match:
+        return name, []
+    return match.group(1), [int(n) for n in re.findall(r"Li(\d+)E", match.group(2) or "")]
 
 
 def loops(text):
@@ -67,27 +78,41 @@ def main():
     parser.add_argument("--nvcc", default="nvcc")
     parser.add_argument("--nvdisasm", default="nvdisasm")
     arguments = parser.parse_args()
-    print("| kernel | vectors | weights a turn | instructions per weight | ALU | IDP | LDS | LDG |")
+    print("| kernel | vectors | weights a turn | instructions per weight | ALU | IDP, IMMA | LDS | LDG |")
     print("|---|---|---|---|---|---|---|---|")
     for source in sorted((SOURCES / "kernels/cuda").glob("*.cu")):
         for name, text in kernels(disassemble(source, arguments)):
             base, numbers = readable(name)
-            if base not in ("multiply_kernel", "packed_kernel", "raw_kernel"):
+            if base not in KERNELS or (base == "decode_kernel" and source.stem != "ans"):
                 continue
-            vectors = numbers[-1]
             turns = [collections.Counter(loop) for loop in loops(text)]
-            turns = [turn for turn in turns if turn["IDP"] > 0]
+            kind = "VOTE" if base == "decode_kernel" else "IMMA" if "tensor" in base or "matmul" in base else "IDP"
+            turns = [turn for turn in turns if turn[kind] > 0]
             if not turns:
                 continue
             # Of loops within each other the inner one; of those side by side the one with most products.
-            most = max(turn["IDP"] for turn in turns)
-            turn = min((t for t in turns if t["IDP"] == most), key=lambda t: t.total())
-            weights = 4 * turn["IDP"] / vectors
+            most = max(turn[kind] for turn in turns)
+            turn = min((t for t in turns if t[kind] == most), key=lambda t: t.total())
+            if kind == "VOTE":  # the steps, without the rest of a chunk
+                turn = min((t for t in turns if t[kind] >= 8), key=lambda t: t.total())
+            vectors = numbers[-1] if numbers else 128
+            if kind == "IMMA":
+                weights = 16 * turn[kind] / vectors  # tiles of eight vectors
+                vectors *= 8
+            elif kind == "IDP":
+                weights = 4 * turn[kind] / vectors
+            else:
+                weights = turn[kind]
+                vectors = ""
+            if base == "raw_matmul_kernel":
+                vectors, weights = 64, 16 * turn[kind] / 8
             alu = sum(count for name, count in turn.items() if name in ALU)
-            label = {"raw_kernel": "raw", "packed_kernel": "packed"}.get(base, source.stem)
-            low = f", {numbers[0]} low bits" if len(numbers) == 2 else ""
+            label = KERNELS[base]
+            label = label if label.startswith(("raw", "packed")) else f"{source.stem}, {label}"
+            low = f", {numbers[0]} bits" if len(numbers) == 2 else ""
             print(f"| {label}{low} | {vectors} | {weights:.0f} | {turn.total() / weights:.2f} | {alu / weights:.2f} | "
-                  f"{turn['IDP'] / weights:.2f} | {turn['LDS'] / weights:.2f} | {(turn['LDG'] + turn['LD']) / weights:.2f} |")
+                  f"{turn[kind] / weights:.2f} | {turn['LDS'] / weights:.2f} | "
+                  f"{(turn['LDG'] + turn['LD']) / weights:.2f} |")
 
 
 if __name__ == "__main__":

@@ -57,42 +57,59 @@ TWOFOLD_HD std::uint32_t quad_lane_bits(const QuadTileView& tile, std::uint32_t 
 
 /// The low bits of a row's weights in a group: four words of bytes, each at the place below the symbol.
 template <int kLow>
-class QuadLow {
- public:
-  TWOFOLD_HD QuadLow(const QuadTileView& tile, std::uint32_t row, std::uint32_t t, std::uint32_t group) {
-    std::uint32_t plane = tile.lengths_words;
-    const std::uint32_t step = 4 * tile.rows;
-    const std::uint32_t at = 4 * row + t;
-    if ((kLow & 4) != 0) {
-      four_[0] = load_word(tile.bytes, plane + 2 * group * step + at);
-      four_[1] = load_word(tile.bytes, plane + (2 * group + 1) * step + at);
-      plane += 2 * tile.groups * step;
-    }
-    if ((kLow & 2) != 0) {
-      two_ = load_word(tile.bytes, plane + group * step + at);
-      plane += tile.groups * step;
-    }
-    if ((kLow & 1) != 0) one_ = load_word(tile.bytes, plane + group / 2 * step + at) >> (group % 2 * 4);
-  }
+struct QuadLow {
+  std::uint32_t four[2];
+  std::uint32_t two;
+  std::uint32_t one;
 
   TWOFOLD_HD std::uint32_t at(int s) const {
     constexpr int kTop = 5 - kLow;  // place of the lowest bit
     std::uint32_t bytes = 0;
-    if ((kLow & 4) != 0) bytes |= (four_[s / 2] >> (s % 2 * 4) & 0x0f0f0f0fU) << kTop;
-    if ((kLow & 2) != 0) bytes |= (two_ >> (2 * s) & 0x03030303U) << (kTop + (kLow & 4));
-    if ((kLow & 1) != 0) bytes |= (one_ >> s & 0x01010101U) << (kTop + (kLow & 6));
+    if ((kLow & 4) != 0) bytes |= (four[s / 2] >> (s % 2 * 4) & 0x0f0f0f0fU) << kTop;
+    if ((kLow & 2) != 0) bytes |= (two >> (2 * s) & 0x03030303U) << (kTop + (kLow & 4));
+    if ((kLow & 1) != 0) bytes |= (one >> s & 0x01010101U) << (kTop + (kLow & 6));
     return bytes;
+  }
+};
+
+/// Goes through the planes of a lane's rows, group by group.
+template <int kLow>
+class QuadPlanes {
+ public:
+  TWOFOLD_HD QuadPlanes(const QuadTileView& tile, std::uint32_t lane)
+      : at_(tile.bytes + std::size_t{4} * (tile.lengths_words + lane)),  // 4 row + t
+        step_(std::size_t{16} * tile.rows),
+        two_((kLow & 4) != 0 ? 2 * tile.groups * step_ : 0),
+        one_(two_ + ((kLow & 2) != 0 ? tile.groups * step_ : 0)) {}
+
+  /// Those of the first row, or of the second.
+  TWOFOLD_HD QuadLow<kLow> load(std::uint32_t group, bool second) const {
+    QuadLow<kLow> low{};
+    const std::uint8_t* const at = at_ + (second ? 4 * 32 : 0);
+    if ((kLow & 4) != 0) {
+      low.four[0] = load_word(at + 2 * group * step_, 0);
+      low.four[1] = load_word(at + (2 * group + 1) * step_, 0);
+    }
+    if ((kLow & 2) != 0) low.two = load_word(at + two_ + group * step_, 0);
+    if ((kLow & 1) != 0) low.one = load_word(at + one_ + group / 2 * step_, 0) >> (group % 2 * 4);
+    return low;
   }
 
  private:
-  std::uint32_t four_[2] = {0, 0};
-  std::uint32_t two_ = 0;
-  std::uint32_t one_ = 0;
+  const std::uint8_t* at_;
+  std::size_t step_;  // bytes of a plane's words for all rows
+  std::size_t two_;   // where the other planes begin
+  std::size_t one_;
 };
 
+/// Where the table of a class lies in a kernel's shared memory: the place of an entry is an or instead of a
+/// sum.
+inline constexpr std::uint32_t kQuadTableBytes = 4 * 4096;
+
 /// The code words of a lane. The window is kept two bits early, so that an index comes out as a multiple
-/// of 4. Where not kChecked, words behind the end are read as they are: 2 words more than 12 bits for each
-/// quad. A stream that takes such bits is not as long as it says in either case.
+/// of 4. Where not kChecked, words behind the end are read as they are: 3 words more than 12 bits for each
+/// quad; and the table lies at a multiple of its size. A stream that takes such bits is not as long as it
+/// says in either case.
 template <bool kChecked>
 class QuadBits {
  public:
@@ -100,29 +117,55 @@ class QuadBits {
       : words_(tile.bytes +
                std::size_t{4} * (tile.stream_at - 1)),  // there are words in front of the streams
         count_(tile.stream_words + 1),
-        position_(position + 30),
-        next_(position_ / 32 + 2) {
-    low_ = word(next_ - 2);
-    high_ = word(next_ - 1);
+        position_(position + 30) {
+    low_ = word(position_ / 32);
+    high_ = word(position_ / 32 + 1);
+    ahead_ = word(position_ / 32 + 2);
+#if defined(__CUDA_ARCH__)
+    asm volatile("" : "+l"(words_));  // to keep it in registers
+#endif
   }
 
   /// Two look-ups.
   TWOFOLD_HD void take(const std::uint32_t* lookup, std::uint32_t& a, std::uint32_t& b) {
-    constexpr std::uint32_t kIndex = 4095 << 2;
-    const auto* const entries = reinterpret_cast<const std::uint8_t*>(lookup);
+    constexpr std::uint32_t kIndex = kQuadTableBytes - 4;
     const std::uint32_t window = funnel_shift(low_, high_, position_);
-    a = load_word(entries + (window & kIndex), 0);
-    b = load_word(entries + (window >> (a & 31) & kIndex), 0);
+    a = entry(lookup, window & kIndex);
+    b = entry(lookup, window >> (a & 31) & kIndex);
     const std::uint32_t position = position_ + ((a + b) & 31);  // at most 24
-    if (((position ^ position_) & 32) != 0) {
-      low_ = high_;
-      high_ = word(next_++);
-    }
+    const std::uint32_t crossed = (position ^ position_) & 32;
     position_ = position;
+    low_ = crossed != 0 ? high_ : low_;
+    high_ = crossed != 0 ? ahead_ : high_;
+#if defined(__CUDA_ARCH__)
+    if (!kChecked) {
+      // The compiler would load elsewhere and move, and take five instructions for the address.
+      asm volatile(
+          "{\n.reg .pred p;\n.reg .b32 i;\n.reg .b64 at;\nsetp.ne.u32 p, %2, 0;\nshr.u32 i, %3, 5;\n"
+          "mad.wide.u32 at, i, 4, %1;\n@p ld.global.b32 %0, [at + 8];\n}"
+          : "+r"(ahead_)
+          : "l"(words_), "r"(crossed), "r"(position));
+      return;
+    }
+#endif
+    if (crossed != 0) ahead_ = word(position / 32 + 2);
   }
-  TWOFOLD_HD std::uint32_t position() const { return position_ - 30; }
+  TWOFOLD_HD std::uint32_t position() const {
+    return position_ - 30;
+  }
 
  private:
+  TWOFOLD_HD static std::uint32_t entry(const std::uint32_t* lookup, std::uint32_t offset) {
+#if defined(__CUDA_ARCH__)
+    if (!kChecked) {
+      std::uint32_t value;
+      const auto table = static_cast<std::uint32_t>(__cvta_generic_to_shared(lookup));
+      asm("ld.shared.b32 %0, [%1];" : "=r"(value) : "r"(table | offset));
+      return value;
+    }
+#endif
+    return load_word(reinterpret_cast<const std::uint8_t*>(lookup) + offset, 0);
+  }
   TWOFOLD_HD std::uint32_t word(std::uint32_t i) const {
     return !kChecked || i < count_ ? load_word(words_, i) : 0;
   }
@@ -130,9 +173,9 @@ class QuadBits {
   const std::uint8_t* words_;
   std::uint32_t count_;
   std::uint32_t position_;
-  std::uint32_t next_;
   std::uint32_t low_;
   std::uint32_t high_;
+  std::uint32_t ahead_;
 };
 
 /// Quads of a lane in their order: sink.quad(second row?, quad of the row, bytes), where a byte is
@@ -141,14 +184,13 @@ template <int kLow, bool kTwoRows, bool kChecked, typename Sink>
 TWOFOLD_HD void quad_lane_codes(const std::uint32_t* lookup, const QuadTileView& tile, std::uint32_t lane,
                                 QuadBits<kChecked>& bits, Sink& sink) {
   constexpr std::uint32_t kHigh = 0xe0e0e0e0U;
-  const std::uint32_t row = lane / 4;
-  const std::uint32_t t = lane % 4;
+  const QuadPlanes<kLow> planes(tile, lane);
   for (std::uint32_t group = 0; group < tile.groups; ++group) {
-    const QuadLow<kLow> low(tile, row, t, group);
+    const QuadLow<kLow> low = planes.load(group, false);
     std::uint32_t a;
     std::uint32_t b;
     if (kTwoRows) {
-      const QuadLow<kLow> low8(tile, row + 8, t, group);
+      const QuadLow<kLow> low8 = planes.load(group, true);
       TWOFOLD_UNROLL
       for (int s = 0; s < 4; ++s) {
         bits.take(lookup, a, b);

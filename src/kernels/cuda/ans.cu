@@ -27,6 +27,7 @@ class WordRing {
     const std::uint32_t fills = position / kFillWords + kRingWords / kFillWords;
     if (filled_ == fills) return;
     __syncwarp();  // others may still read what is overwritten
+#pragma unroll 1
     for (; filled_ < fills; ++filled_) {
       const std::uint32_t at = filled_ * kFillWords + 8 * lane_id();
       const std::uint32_t left = 2 * at < end_ ? end_ - 2 * at : 0;

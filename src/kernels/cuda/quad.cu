@@ -26,7 +26,7 @@ template <int kLow, int kVectors>
 __global__ void __launch_bounds__(kBlock)
     multiply_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
                     const std::uint8_t* __restrict__ bytes, Products products, std::uint32_t* bad) {
-  __shared__ std::uint32_t lookup[4096];
+  alignas(kQuadTableBytes) __shared__ std::uint32_t lookup[4096];
   load_lookup(c.lookup, lookup);
   c.lookup = lookup;
   const std::uint32_t warp = warp_id();
@@ -62,7 +62,7 @@ __global__ void __launch_bounds__(kBlock)
     tensor_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
                   const std::uint8_t* __restrict__ bytes, Products products, std::uint32_t vectors,
                   std::uint32_t* bad) {
-  __shared__ std::uint32_t lookup[4096];
+  alignas(kQuadTableBytes) __shared__ std::uint32_t lookup[4096];
   load_lookup(c.lookup, lookup);
   c.lookup = lookup;
   const std::uint32_t warp = warp_id();
@@ -77,15 +77,16 @@ __global__ void __launch_bounds__(kBlock)
   std::int32_t sums[kTiles][4] = {};
   std::int32_t* const to = products.sums + task.row + lane / 4;
   // The lane's vector of each tile of the right operand.
-  const auto* const x = reinterpret_cast<const std::uint8_t*>(products.x + task.column +
-                                                              lane / 4 * products.stride + lane % 4 * 4);
+  const auto* x = reinterpret_cast<const std::uint8_t*>(products.x + task.column +
+                                                        lane / 4 * products.stride + lane % 4 * 4);
   const auto product = [&](std::uint32_t block, const std::uint32_t* a) {
 #pragma unroll
     for (std::uint32_t n = 0; n < kTiles; ++n) {
-      const std::uint8_t* const at = x + 8 * n * products.stride + 32 * block;
+      const std::uint8_t* const at = x + 8 * n * products.stride + 32 * (block % 2);
       const std::uint32_t b[2] = {load_word(at, 0), load_word(at, 4)};
       multiply_tiles<false>(sums[n], a, b);
     }
+    if (block % 2 == 1) x += 64;
   };
   const auto correct = [&](bool second, std::uint32_t column, std::int32_t difference) {
     for (std::uint32_t v = 0; v < vectors; ++v) {
@@ -117,7 +118,7 @@ __global__ void __launch_bounds__(kBlock)
     decode_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
                   const std::uint8_t* __restrict__ bytes, std::int8_t* out, std::size_t stride,
                   std::uint32_t* bad) {
-  __shared__ std::uint32_t lookup[4096];
+  alignas(kQuadTableBytes) __shared__ std::uint32_t lookup[4096];
   load_lookup(c.lookup, lookup);
   c.lookup = lookup;
   const std::uint32_t warp = warp_id();

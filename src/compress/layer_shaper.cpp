@@ -11,7 +11,9 @@ LayerShaper::LayerShaper(Model& model, const CalibrationText& text, const Recipe
       recipe_(recipe),
       plan_(plan),
       pool_(model.workspace().pool()),
-      run_(text, embed_text(model, text, recipe.sequential ? embedding : nullptr)) {}
+      run_(text, embed_text(model, text, recipe.sequential ? embedding : nullptr)) {
+  if (needs_gradients(recipe)) gradients_.emplace(model, text);
+}
 
 std::vector<ShapedLinear> LayerShaper::next(StatisticsCollector& statistics) {
   AlignedVector<float> before;
@@ -19,6 +21,8 @@ std::vector<ShapedLinear> LayerShaper::next(StatisticsCollector& statistics) {
   run_.step(model_, layer_, model_.layer(layer_), &statistics);
   const bool moments = needs_moments(recipe_);
   MetricCache metrics(recipe_, pool_);
+  std::map<std::string, AlignedVector<float>> gradients;
+  if (gradients_) gradients = gradients_->norms(layer_);
   std::vector<ShapedLinear> shaped;
   for (const LinearSpec* linear : model_.spec().layers[layer_].linears()) {
     if (recipe_.skips(linear->weight())) continue;
@@ -26,7 +30,8 @@ std::vector<ShapedLinear> LayerShaper::next(StatisticsCollector& statistics) {
     AlignedVector<float> weights = load_linear(model_.checkpoint(), *linear, pool_);
     const ChannelStatistics& inputs = statistics.at(*linear);
     QuantizedLinear result = shape_linear(*linear, weights, inputs, moments ? &metrics.of(inputs) : nullptr,
-                                          plan_ != nullptr ? plan_->step(linear->name) : 0, recipe_, pool_);
+                                          plan_ != nullptr ? plan_->step(linear->name) : 0, recipe_, pool_,
+                                          gradients[linear->name]);
     ShapedLinear& out = shaped.emplace_back();
     out.linear = linear;
     out.bits = result.bits;

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
+#include "compress/backward/loss_gradients.h"
 #include "compress/calibration_run.h"
 #include "compress/memory_tensor.h"
 #include "compress/rate_plan.h"
@@ -40,6 +42,7 @@ class LayerShaper {
   const RatePlan* plan_;
   ThreadPool& pool_;
   CalibrationRun run_;
+  std::optional<LossGradients> gradients_;  // of the original, for pruners that need them
   std::size_t layer_ = 0;
 };
 

@@ -22,6 +22,7 @@ struct LinearTask {
   double step = 0;  // for quantizers with a rate: their step in units of the output, see rate_plan.h
   const Recipe& recipe;
   ThreadPool& pool;
+  std::span<const float> gradient = {};  // magnitudes, [rows, cols], for pruners that ask for them
 
   std::size_t width() const { return static_cast<std::size_t>(cols); }
 };

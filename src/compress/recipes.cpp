@@ -38,6 +38,7 @@ constexpr BuiltinRecipe kRecipes[] = {
      "scaler = none\nquantizer = llm-int8\n"},
     {"magnitude", "INT8 per tensor, 40 % pruned by magnitude", "pruner = magnitude\nsparsity = 0.4\n"},
     {"wanda", "INT8 per tensor, 40 % pruned by Wanda", "pruner = wanda\nsparsity = 0.4\n"},
+    {"pruner-zero", "INT8 per tensor, 40 % pruned by Pruner-Zero", "pruner = pruner-zero\nsparsity = 0.4\n"},
     {"sparsegpt", "INT8 per tensor, 40 % pruned by SparseGPT", "pruner = sparsegpt\nsparsity = 0.4\n"},
 };
 

@@ -10,9 +10,9 @@ namespace twofold {
 
 QuantizedLinear shape_linear(const LinearSpec& linear, std::span<float> weights,
                              const ChannelStatistics& statistics, const ErrorMetric* metric, double step,
-                             const Recipe& recipe, ThreadPool& pool) {
+                             const Recipe& recipe, ThreadPool& pool, std::span<const float> gradient) {
   const LinearTask task{linear.name, linear.rows, linear.cols, weights, statistics,
-                        metric,      step,        recipe,      pool};
+                        metric,      step,        recipe,      pool,    gradient};
   std::vector<float> scales = find_scaler(recipe.scaler).scales(task);
   if (recipe.sparsity > 0) find_pruner(recipe.pruner).prune(task);
   QuantizedLinear out = find_quantizer(recipe.quantizer).quantize(task, std::move(scales));
@@ -32,6 +32,10 @@ QuantizedLinear shape_linear(const LinearSpec& linear, std::span<float> weights,
 bool needs_moments(const Recipe& recipe) {
   return find_quantizer(recipe.quantizer).moments ||
          (recipe.sparsity > 0 && find_pruner(recipe.pruner).moments);
+}
+
+bool needs_gradients(const Recipe& recipe) {
+  return recipe.sparsity > 0 && find_pruner(recipe.pruner).gradients;
 }
 
 const ErrorMetric& MetricCache::of(const ChannelStatistics& statistics) {

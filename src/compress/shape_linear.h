@@ -8,13 +8,16 @@
 namespace twofold {
 
 /// Stage one of one linear: scaler, pruner, quantizer of the recipe. `weights` are spoilt. `metric` may be
-/// nullptr when needs_moments() is false, `step` is for quantizers with a rate.
+/// nullptr when needs_moments() is false, `step` is for quantizers with a rate, `gradient` for pruners that
+/// need it (LossGradients::norms).
 QuantizedLinear shape_linear(const LinearSpec& linear, std::span<float> weights,
                              const ChannelStatistics& statistics, const ErrorMetric* metric, double step,
-                             const Recipe& recipe, ThreadPool& pool);
+                             const Recipe& recipe, ThreadPool& pool, std::span<const float> gradient = {});
 
 /// True when a method of the recipe asks for LinearTask::metric.
 bool needs_moments(const Recipe& recipe);
+/// True when one asks for LinearTask::gradient.
+bool needs_gradients(const Recipe& recipe);
 
 /// The error metrics of a layer's linears, made when they are asked for. Linears with the same input share
 /// one; only the last is kept.

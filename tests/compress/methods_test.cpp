@@ -28,6 +28,7 @@ struct Layer {
   LinearSpec linear{"layer", kRows, kCols, false};
   std::vector<float> weights;
   std::vector<float> inputs;
+  std::vector<float> gradient;
   ThreadPool pool{2};
   StatisticsCollector statistics{pool, true};
 
@@ -46,6 +47,8 @@ struct Layer {
         inputs.push_back(static_cast<float>(spread[static_cast<std::size_t>(j)] * (own + 0.7 * common)));
       }
     }
+    Random other(8);
+    for (std::int64_t i = 0; i < kRows * kCols; ++i) gradient.push_back(std::fabs(gaussian(other)));
     const LinearSpec* linears[] = {&linear};
     statistics.observe(linears, inputs.data(), kTokens);
   }
@@ -54,7 +57,7 @@ struct Layer {
     std::vector<float> copy = weights;
     MetricCache metrics(recipe, pool);
     const ErrorMetric* metric = needs_moments(recipe) ? &metrics.of(statistics.at(linear)) : nullptr;
-    return shape_linear(linear, copy, statistics.at(linear), metric, step, recipe, pool);
+    return shape_linear(linear, copy, statistics.at(linear), metric, step, recipe, pool, gradient);
   }
 
   /// Squared error of the output, mean over tokens.
@@ -152,7 +155,7 @@ TEST(Methods, EntQuant) {
 }
 
 TEST(Methods, PrunersOfScores) {
-  for (const std::string name : {"magnitude", "dc", "wanda"}) {
+  for (const std::string name : {"magnitude", "dc", "wanda", "pruner-zero"}) {
     expect_reference(name, recipe("granularity = row\nsparsity = 0.4\npruner = " + name));
   }
 }
@@ -161,17 +164,23 @@ TEST(Methods, SparseGpt) {
   expect_reference("sparsegpt", recipe("granularity = row\nsparsity = 0.4\npruner = sparsegpt"));
 }
 
-/// Methods for evaluation only: the same weights within 2^-8 of the largest.
-void expect_floats(const std::string& name, const Recipe& recipe) {
+/// Methods for evaluation only: the same weights, within 2^-8 of the largest where BF16 is rounded to.
+void expect_floats(const std::string& name, const Recipe& recipe, double tolerance = 1e-3) {
   const QuantizedLinear found = layer().shape(recipe);
   const auto expected = fixture<float>(name);
   ASSERT_EQ(found.floats.size(), expected.size());
-  for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(found.floats[i], expected[i], 1e-3) << i;
+  for (std::size_t i = 0; i < expected.size(); ++i) ASSERT_NEAR(found.floats[i], expected[i], tolerance) << i;
   EXPECT_GT(found.bits, 0);
 }
 
 TEST(Methods, Awq) {
   expect_floats("awq-32", recipe("scaler = awq\nquantizer = group-wise\nwidth = 4\ngroup = 32"));
+}
+
+TEST(Methods, ZeroQuant) {
+  const Recipe zeroquant = load_recipe("zeroquant");
+  expect_floats("zeroquant", zeroquant, 1e-6);
+  EXPECT_NEAR(layer().shape(zeroquant).bits, fixture<float>("zeroquant.bits")[0], 1);
 }
 
 TEST(Methods, LlmInt8) {

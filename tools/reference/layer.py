@@ -34,6 +34,12 @@ def make_layer():
     return w.astype(np.float64), x.astype(np.float64)
 
 
+def make_gradient():
+    """Magnitudes of gradients, [ROWS, COLS]."""
+    random = Random(8)
+    return np.abs([[random.gaussian() for _ in range(COLS)] for _ in range(ROWS)])
+
+
 def bf16(values):
     """Rounded to BF16, to nearest even."""
     bits = np.asarray(values, np.float32).view(np.uint32).astype(np.uint64)

@@ -11,12 +11,13 @@ import numpy as np
 
 from entquant import entquant
 from gptq import gptq
-from layer import COLS, bf16, make_layer, second_moments
+from layer import COLS, bf16, make_gradient, make_layer, second_moments
 from llm_int8 import llm_int8
-from pruners import dc, magnitude, sparsegpt, wanda
+from pruners import dc, magnitude, pruner_zero, sparsegpt, wanda
 from rtn import groups, rtn
 from scalers import awq, outlier_suppression, smoothquant
 from watersic import watersic
+from zeroquant import zeroquant
 
 w, x = make_layer()
 h = second_moments(x)
@@ -42,9 +43,12 @@ add("entquant", *entquant(w, 0.02))
 s = awq(w, x, 4, 32)
 tensors["awq-32"] = groups(w * s, 4, 32) / s
 tensors["llm-int8"] = llm_int8(w, x)
+tensors["zeroquant"], bits = zeroquant(w, 128)
+tensors["zeroquant.bits"] = np.array([bits])
 # Pruned weights, quantized finely.
 blocks = [(0, 32), (32, COLS)]  # the program cuts its blocks of 128 from the other end
 for name, pruned in {"magnitude": magnitude(w, x, 0.4), "dc": dc(w, x, 0.4), "wanda": wanda(w, x, 0.4),
+                     "pruner-zero": pruner_zero(w, make_gradient(), 0.4),
                      "sparsegpt": sparsegpt(w, h, 0.4, blocks)}.items():
     add(name, *rtn(pruned, 8, True))
 

@@ -25,6 +25,13 @@ def wanda(w, x, sparsity):
     return np.where(np.stack([smallest(row, sparsity) for row in scores]), 0, w)
 
 
+def pruner_zero(w, g, sparsity):
+    """Dong et al., arXiv 2406.02924: W^2 times the gradient's magnitude, scaled to [0, 1]; compared inside each row."""
+    g = np.abs(g)
+    scores = w**2 * (g - g.min()) / (g.max() - g.min())
+    return np.where(np.stack([smallest(row, sparsity) for row in scores]), 0, w)
+
+
 def sparsegpt(w, h, sparsity, blocks):
     """Frantar and Alistarh, arXiv 2301.00774, algorithm 1; `blocks`: where the blocks of columns begin and end."""
     u = inverse_factor(h)

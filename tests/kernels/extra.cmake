@@ -24,7 +24,7 @@ add_test(NAME kernels.scalar COMMAND test_kernels --gtest_filter=Attention.*:Sge
 set_tests_properties(kernels.scalar PROPERTIES ENVIRONMENT TWOFOLD_ISA=scalar LABELS kernels)
 
 # The tests that need a GPU once more under a label of their own: ctest -L gpu.
-add_test(NAME kernels.gpu COMMAND test_kernels --gtest_filter=Codecs/Gpu.*)
+add_test(NAME kernels.gpu COMMAND test_kernels --gtest_filter=Codecs/Gpu.*:GpuPipelines.*)
 set_tests_properties(kernels.gpu PROPERTIES LABELS gpu SKIP_REGULAR_EXPRESSION "SKIPPED")
 
 # The kernels for GPUs and their host's side once more, run by the CPU. A build with CUDA has them already.
@@ -37,7 +37,8 @@ if(NOT CMAKE_CROSSCOMPILING AND NOT TWOFOLD_CUDA_FOUND)
   add_library(kernels_gpu_emulated STATIC ${gpu_kernels} ${gpu_hosts} ${emulated_gpu}/emulated_gpu.cpp)
   target_link_libraries(kernels_gpu_emulated PUBLIC twofold_kernels)
   target_include_directories(kernels_gpu_emulated PRIVATE ${emulated_gpu})
-  target_compile_definitions(kernels_gpu_emulated PRIVATE gpus=emulated_gpus make_gpu_matrix=make_emulated_gpu_matrix)
+  target_compile_definitions(kernels_gpu_emulated PRIVATE
+    gpus=emulated_gpus make_gpu_matrix=make_emulated_gpu_matrix make_gpu_pipeline=make_emulated_gpu_pipeline)
   target_compile_options(kernels_gpu_emulated PRIVATE -include ${emulated_gpu}/gpu_language.h -Wno-unknown-pragmas -O1)
   target_link_libraries(test_kernels PRIVATE kernels_gpu_emulated)
   target_compile_definitions(test_kernels PRIVATE TWOFOLD_EMULATED_GPU_TESTS)

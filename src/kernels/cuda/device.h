@@ -58,4 +58,29 @@ enum class GpuPlace : std::uint8_t { kGpu, kHost };
 std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder& decoder, const GpuChunks& chunks,
                                            GpuPlace place = GpuPlace::kGpu);
 
+struct GpuPipelineOptions {
+  int slots = 2;    // places on the GPU for coded matrices that lie in the CPU's memory
+  int buffers = 2;  // places for decoded ones
+  int vectors = 1;  // of a product, at most
+};
+
+/// Products with matrices one after the other, in their order, and again from the first: while one is
+/// computed the next ones are copied and decoded, as far as the places reach. Until it is gone, nothing else
+/// may use the GPU.
+class GpuPipeline {
+ public:
+  virtual ~GpuPipeline() = default;
+
+  /// The matrix that comes next.
+  virtual const GpuMatrix& matrix() const = 0;
+  /// What slots and buffers take on the GPU.
+  virtual std::size_t room() const = 0;
+  /// As GpuMatrix::multiply.
+  virtual void multiply(std::span<const std::int8_t> x, int vectors, std::span<std::int32_t> sums) = 0;
+};
+
+/// Matrices of make_gpu_matrix, those with GpuPlace::kHost are copied.
+std::unique_ptr<GpuPipeline> make_gpu_pipeline(std::vector<std::unique_ptr<GpuMatrix>> matrices,
+                                               const GpuPipelineOptions& options);
+
 }  // namespace twofold

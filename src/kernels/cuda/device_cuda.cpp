@@ -74,19 +74,26 @@ void CodedGpuMatrix::decode(std::span<std::int8_t> out) {
   workspace_->weights.copy_to(out);
 }
 
-void CodedGpuMatrix::multiply(std::span<const std::int8_t> x, int vectors, std::span<std::int32_t> sums) {
+void CodedGpuMatrix::check_sizes(std::span<const std::int8_t> x, int vectors,
+                                 std::span<std::int32_t> sums) const {
   const auto n = static_cast<std::size_t>(std::max(vectors, 0));
   if (vectors < 1 || vectors > kGpuMaxVectors || x.size() != n * stride_ || sums.size() != n * rows_) {
     fail("GPU: {} vectors, {} activations, {} products, expected 1 to {}, {} and {}", vectors, x.size(),
          sums.size(), kGpuMaxVectors, n * stride_, n * rows_);
   }
+}
+
+void CodedGpuMatrix::multiply(std::span<const std::int8_t> x, int vectors, std::span<std::int32_t> sums) {
+  check_sizes(x, vectors, sums);
   const device::Products products = send(x, vectors, nullptr);
   const std::uint8_t* const bytes = bytes_on_gpu();
   if (decodes_ahead(vectors)) {
     workspace_->weights.grow(rows_ * stride_);
     start_decode(bytes, workspace_->weights.data(), nullptr);
+    start_products(workspace_->weights.data(), products, vectors, nullptr);
+  } else {
+    start_multiply(bytes, products, vectors, nullptr);
   }
-  start_products(bytes, workspace_->weights.data(), products, vectors, nullptr);
   finish("multiply", nullptr);
   receive(sums, vectors, nullptr);
 }
@@ -107,8 +114,12 @@ device::Products CodedGpuMatrix::send(std::span<const std::int8_t> x, int vector
   };
   copy(work.x.data(), x.data(), x.size());
   copy(work.group_sums.data(), group_sums.data(), group_sums.size() * sizeof(std::int32_t));
-  check_gpu(cudaMemsetAsync(work.sums.data(), 0, room * rows_ * sizeof(std::int32_t), cuda_stream(stream)),
-            "clear");
+  const auto clear = [&](auto* from, std::size_t count) {
+    check_gpu(cudaMemsetAsync(from, 0, count * sizeof *from, cuda_stream(stream)), "clear");
+  };
+  clear(work.x.data() + x.size(), room * stride_ - x.size());
+  clear(work.group_sums.data() + group_sums.size(), room * stride_ / kGroupColumns - group_sums.size());
+  clear(work.sums.data(), room * rows_);
   return {work.x.data(), stride_, work.group_sums.data(), work.sums.data(), rows_};
 }
 
@@ -120,11 +131,9 @@ void CodedGpuMatrix::receive(std::span<std::int32_t> sums, int vectors, device::
   check_gpu(cudaStreamSynchronize(cuda_stream(stream)), "copy back");
 }
 
-void CodedGpuMatrix::start_products(const std::uint8_t* bytes, const std::int8_t* weights,
-                                    const device::Products& products, int vectors, device::Stream stream) {
-  if (!decodes_ahead(vectors)) {
-    start_multiply(bytes, products, vectors, stream);
-  } else if (vectors > kGemvVectors) {
+void CodedGpuMatrix::start_products(const std::int8_t* weights, const device::Products& products, int vectors,
+                                    device::Stream stream) {
+  if (vectors > kGemvVectors) {
     device::raw_matmul(weights, products, vectors, stream);
   } else {
     device::raw_multiply(weights, products, vectors, stream);

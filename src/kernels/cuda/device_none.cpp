@@ -5,12 +5,21 @@
 
 namespace twofold {
 
+namespace {
+constexpr const char* kNone = "this build has no CUDA; configure it with -DTWOFOLD_CUDA=ON";
+}
+
 std::vector<GpuInfo> gpus() {
   return {};
 }
 
 std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder&, const GpuChunks&, GpuPlace) {
-  fail("this build has no CUDA; configure it with -DTWOFOLD_CUDA=ON");
+  fail("{}", kNone);
+}
+
+std::unique_ptr<GpuPipeline> make_gpu_pipeline(std::vector<std::unique_ptr<GpuMatrix>>,
+                                               const GpuPipelineOptions&) {
+  fail("{}", kNone);
 }
 
 }  // namespace twofold

@@ -52,14 +52,14 @@ class CodedGpuMatrix : public GpuMatrix {
   std::span<const std::uint8_t> host_bytes() const { return host_.bytes(); }
 
   GpuWorkspace& workspace() const { return *workspace_; }
-  std::shared_ptr<GpuWorkspace> share_workspace() const { return workspace_; }
 
   /// Activations and sums of groups to the GPU, sums cleared; and the sums back.
   device::Products send(std::span<const std::int8_t> x, int vectors, device::Stream stream);
   void receive(std::span<std::int32_t> sums, int vectors, device::Stream stream);
-  /// All vectors of `products`, from the coded bytes or, where they decode ahead, from `weights`.
-  void start_products(const std::uint8_t* bytes, const std::int8_t* weights, const device::Products& products,
-                      int vectors, device::Stream stream);
+  /// Products from decoded weights.
+  static void start_products(const std::int8_t* weights, const device::Products& products, int vectors,
+                             device::Stream stream);
+  void check_sizes(std::span<const std::int8_t> x, int vectors, std::span<std::int32_t> sums) const;
   /// Waits for the stream; an Error when a kernel failed or found a broken chunk.
   void finish(const char* what, device::Stream stream);
 

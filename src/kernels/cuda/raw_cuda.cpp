@@ -21,12 +21,7 @@ class RawGpuMatrix final : public CodedGpuMatrix {
   }
   void start_multiply(const std::uint8_t* bytes, const device::Products& products, int vectors,
                       device::Stream stream) override {
-    const auto* const weights = reinterpret_cast<const std::int8_t*>(bytes);
-    if (vectors > kGemvVectors) {
-      device::raw_matmul(weights, products, vectors, stream);
-    } else {
-      device::raw_multiply(weights, products, vectors, stream);
-    }
+    start_products(reinterpret_cast<const std::int8_t*>(bytes), products, vectors, stream);
   }
 };
 

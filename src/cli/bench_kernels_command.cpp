@@ -11,8 +11,10 @@
 #include "cli/command.h"
 #include "cli/table.h"
 #include "cli/thread_flags.h"
+#include "eval/gpu_bench.h"
 #include "eval/kernel_bench.h"
 #include "eval/model_weights.h"
+#include "kernels/cuda/device.h"
 
 namespace twofold {
 
@@ -28,6 +30,7 @@ struct Flags {
   std::vector<int> threads;
   KernelBenchOptions options;
   double gibibytes = 1;
+  std::string device = "cpu";
   bool json = false;
 };
 
@@ -122,6 +125,39 @@ Json to_json(const Source& source, const KernelBench& bench, const KernelBenchOp
           {"kernels", rows}};
 }
 
+void print_text(const Source& source, const GpuBench& bench) {
+  fmt::print("{}: entropy {:.3f} bits, {:.2f} GiB as INT8, on {}; a copy reads and writes {:.2f} GB/s\n",
+             source.name, bench.entropy_bits_per_weight, static_cast<double>(bench.weights) / (1 << 30),
+             bench.device, bench.copy_bytes_per_second / 1e9);
+  Table table({"codec", "tokens", "bits/w", "over entropy %", "weights GB/s", "x raw", "of bandwidth"});
+  for (const GpuFigures& f : bench.figures) {
+    table.add({f.codec, fmt::format("{}", f.tokens), fmt::format("{:.3f}", f.bits_per_weight),
+               fmt::format("{:+.2f}", 100 * f.over_entropy),
+               fmt::format("{:.2f}", f.weights_per_second / 1e9), fmt::format("{:.2f}", f.over_raw),
+               fmt::format("{:.2f}", f.of_bandwidth)});
+  }
+  fmt::print("{}\n", table.text());
+}
+
+Json to_json(const Source& source, const GpuBench& bench) {
+  Json rows = Json::array();
+  for (const GpuFigures& f : bench.figures) {
+    rows.push_back({{"codec", f.codec},
+                    {"tokens", f.tokens},
+                    {"bits_per_weight", f.bits_per_weight},
+                    {"over_entropy", f.over_entropy},
+                    {"weights_per_second", f.weights_per_second},
+                    {"over_raw", f.over_raw},
+                    {"of_bandwidth", f.of_bandwidth}});
+  }
+  return {{"source", source.name},
+          {"device", bench.device},
+          {"weights", bench.weights},
+          {"entropy_bits_per_weight", bench.entropy_bits_per_weight},
+          {"copy_bytes_per_second", bench.copy_bytes_per_second},
+          {"kernels", rows}};
+}
+
 Isa find_isa(const std::string& name) {
   std::string names;
   for (const Isa isa : available_isas()) {
@@ -141,15 +177,29 @@ void run(Flags& flags) {
     if (available_cores() > 1) options.threads.push_back(available_cores());
   }
   options.bytes = static_cast<std::uint64_t>(flags.gibibytes * (1 << 30));
+  if (flags.device == "cuda") {
+    // Before the matrices are made, which takes time.
+    if (const std::string reason = why_no_gpu(); !reason.empty()) fail("--device cuda: {}", reason);
+  }
   Json results = Json::array();
   for (const Source& source : make_sources(flags)) {
     Progress bar(fmt::format("Measuring {}", source.name), 1000);
     std::uint64_t shown = 0;
-    const KernelBench bench = bench_kernels(source.matrices, options, [&](double done) {
+    const auto advance = [&](double done) {
       const auto now = static_cast<std::uint64_t>(1000 * done);
       bar.advance(now - shown);
       shown = now;
-    });
+    };
+    if (flags.device == "cuda") {
+      const GpuBench bench = bench_gpu_kernels(source.matrices, options, advance);
+      if (flags.json) {
+        results.push_back(to_json(source, bench));
+      } else {
+        print_text(source, bench);
+      }
+      continue;
+    }
+    const KernelBench bench = bench_kernels(source.matrices, options, advance);
     if (flags.json) {
       results.push_back(to_json(source, bench, options));
     } else {
@@ -197,8 +247,15 @@ void add_kernel_bench(CLI::App& bench) {
                    "Times that each is measured; the median counts")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
+  command->add_option("--device", flags->device, "cpu, or cuda: the first NVIDIA GPU, beside cuBLAS")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"cpu", "cuda"}));
   command->add_flag("--json", flags->json, "Print as JSON");
-  command->callback([flags] { run(*flags); });
+  command->callback([flags, codecs = command->get_option("--codec")] {
+    // ans8 has no kernels there.
+    if (flags->device == "cuda" && codecs->count() == 0) flags->codecs = {"packed", "quad", "tiered", "ans"};
+    run(*flags);
+  });
 }
 
 }  // namespace twofold

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "codec/entropy.h"
+#include "eval/gpu_bench.h"
+#include "kernels/cuda/device.h"
 
 namespace twofold {
 namespace {
@@ -53,6 +55,16 @@ TEST(KernelBench, MeasuresEveryConfigurationAndComparesProducts) {
 
 TEST(KernelBench, NothingToMeasureIsAnError) {
   EXPECT_THROW(bench_kernels({}, {}, [](double) {}), Error);
+}
+
+TEST(GpuBench, WithoutAGpuIsAnErrorThatSaysWhy) {
+  if (!gpus().empty()) GTEST_SKIP() << "there is a GPU";
+  try {
+    bench_gpu_kernels({gaussian_matrix(16, 64, 3.0, 0, 1)}, {}, [](double) {});
+    FAIL() << "no GPU, but figures";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.what(), "--device cuda: " + why_no_gpu());
+  }
 }
 
 }  // namespace

@@ -17,6 +17,9 @@ std::unique_ptr<GpuMatrix> make_emulated_gpu_matrix(const Decoder& decoder, cons
                                                     GpuPlace place);
 std::unique_ptr<GpuPipeline> make_emulated_gpu_pipeline(std::vector<std::unique_ptr<GpuMatrix>> matrices,
                                                         const GpuPipelineOptions& options);
+double time_emulated_gpu_products(std::span<const std::unique_ptr<GpuMatrix>> matrices, int vectors,
+                                  int repetitions);
+double emulated_gpu_copy_rate(std::size_t bytes, int repetitions);
 
 namespace {
 
@@ -178,6 +181,7 @@ TEST(GpuPipelines, GiveTheProductsOfTheirMatricesInTurn) {
 }
 
 TEST(GpuBuild, WithoutAGpuAMatrixIsAnError) {
+  EXPECT_EQ(gpus().empty(), !why_no_gpu().empty());
   if (!gpus().empty()) GTEST_SKIP() << "there is one";
   const Codec& codec = find_codec("raw");
   const std::vector<std::uint8_t> chunk(64, 1);
@@ -248,6 +252,16 @@ TEST_P(EmulatedGpu, BrokenChunksAreRefusedAsTheCpuDoes) {
 
 TEST(EmulatedGpuPipelines, GiveTheProductsOfTheirMatricesInTurn) {
   expect_pipelines(make_emulated_gpu_matrix, make_emulated_gpu_pipeline, 300);
+}
+
+TEST(EmulatedGpuTimes, AreTakenOfEveryMatrix) {
+  std::vector<std::unique_ptr<GpuMatrix>> matrices;
+  const Coded packed(find_codec("packed"), {16, 128, 16, 3});
+  const Coded ans(find_codec("ans"), {16, 64, 16, 3});
+  matrices.push_back(packed.upload(make_emulated_gpu_matrix));
+  matrices.push_back(ans.upload(make_emulated_gpu_matrix));
+  EXPECT_GT(time_emulated_gpu_products(matrices, 2, 3), 0);
+  EXPECT_GT(emulated_gpu_copy_rate(1 << 10, 2), 0);
 }
 
 #endif

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ struct GpuInfo {
 
 /// The GPUs; none in a build without CUDA, or where its driver finds none.
 std::vector<GpuInfo> gpus();
+/// Why there are none; empty when there are.
+std::string why_no_gpu();
 
 inline constexpr int kGpuMaxVectors = 4096;
 
@@ -82,5 +85,19 @@ class GpuPipeline {
 /// Matrices of make_gpu_matrix, those with GpuPlace::kHost are copied.
 std::unique_ptr<GpuPipeline> make_gpu_pipeline(std::vector<std::unique_ptr<GpuMatrix>> matrices,
                                                const GpuPipelineOptions& options);
+
+/// Seconds of one product with each of the matrices, which are on the GPU, with `vectors` random vectors and
+/// without transfers: the median of `repetitions` (1 or more) rounds.
+double time_gpu_products(std::span<const std::unique_ptr<GpuMatrix>> matrices, int vectors, int repetitions);
+
+/// Bytes that the GPU reads and writes in a second when it copies `bytes` within its memory.
+double gpu_copy_rate(std::size_t bytes, int repetitions);
+
+enum class GpuBlas : std::uint8_t { kInt8, kHalf };
+
+/// Seconds of `count` products of cuBLAS, of different matrices of rows x cols (multiples of 16) times
+/// `vectors` vectors. Nothing in a build without cuBLAS.
+std::optional<double> time_gpu_blas(GpuBlas kind, std::size_t rows, std::size_t cols, int vectors,
+                                    std::size_t count, int repetitions);
 
 }  // namespace twofold

@@ -163,6 +163,13 @@ std::vector<GpuInfo> gpus() {
   return result;
 }
 
+std::string why_no_gpu() {
+  int count = 0;
+  const cudaError_t error = cudaGetDeviceCount(&count);
+  if (error != cudaSuccess) return cudaGetErrorString(error);
+  return count > 0 ? "" : "no NVIDIA GPU was found";
+}
+
 std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder& decoder, const GpuChunks& chunks, GpuPlace place) {
   if (chunks.rows < 1 || chunks.cols < 1 || chunks.rows_per_chunk < 1 ||
       static_cast<std::int64_t>(chunks.chunks.size()) !=

@@ -13,6 +13,22 @@ std::vector<GpuInfo> gpus() {
   return {};
 }
 
+std::string why_no_gpu() {
+  return kNone;
+}
+
+double time_gpu_products(std::span<const std::unique_ptr<GpuMatrix>>, int, int) {
+  fail("{}", kNone);
+}
+
+double gpu_copy_rate(std::size_t, int) {
+  fail("{}", kNone);
+}
+
+std::optional<double> time_gpu_blas(GpuBlas, std::size_t, std::size_t, int, std::size_t, int) {
+  fail("{}", kNone);
+}
+
 std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder&, const GpuChunks&, GpuPlace) {
   fail("{}", kNone);
 }

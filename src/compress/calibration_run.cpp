@@ -1,10 +1,13 @@
 #include "compress/calibration_run.h"
 
+#include <limits>
+
 namespace twofold {
 
 void CalibrationRun::step(Model& model, std::size_t layer, const LayerWeights& weights,
-                          InputObserver* observer) {
-  constexpr std::int64_t kBatch = 8192;  // tokens at once, unless a sequence is longer
+                          InputObserver* observer, bool at_once) {
+  // Unless a sequence is longer.
+  const std::int64_t most = at_once ? std::numeric_limits<std::int64_t>::max() : 8192;
   const ModelSpec& spec = model.spec();
   float* hidden = hidden_.data();
   for (std::size_t first = 0; first < text_.sequences.size();) {
@@ -12,7 +15,7 @@ void CalibrationRun::step(Model& model, std::size_t layer, const LayerWeights& w
     std::size_t last = first;
     while (last < text_.sequences.size()) {
       const auto more = static_cast<std::int64_t>(text_.sequences[last].size());
-      if (tokens > 0 && tokens + more > kBatch) break;
+      if (tokens > 0 && tokens + more > most) break;
       tokens += more;
       ++last;
     }

@@ -16,8 +16,9 @@ class CalibrationRun {
   CalibrationRun(const CalibrationText& text, AlignedVector<float> hidden)
       : text_(text), hidden_(std::move(hidden)) {}
 
-  /// Applies a layer to every sequence.
-  void step(Model& model, std::size_t layer, const LayerWeights& weights, InputObserver* observer);
+  /// Applies a layer to every sequence, some thousand tokens at a time to save memory, or to all at once.
+  void step(Model& model, std::size_t layer, const LayerWeights& weights, InputObserver* observer,
+            bool at_once = false);
 
   AlignedVector<float>& hidden() { return hidden_; }
 

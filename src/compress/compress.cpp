@@ -97,8 +97,9 @@ class Compressor {
 
   /// Bytes of the directory, within a few per mille: headers are not written yet.
   std::uint64_t expected_bytes() const {
-    constexpr std::uint64_t kHeader = 130;  // of a tensor, padding included
-    return bytes_ + kHeader * done_.size();
+    constexpr std::uint64_t kHeader = 130;   // of a tensor, padding included
+    constexpr std::uint64_t kConfig = 2000;  // config.json with the recipe
+    return bytes_ + kHeader * done_.size() + kConfig;
   }
 
   CompressReport commit() {
@@ -177,8 +178,8 @@ class Compressor {
     }
     const std::uint64_t bytes = add_coded(name, shaped.tensor->matrix());
     report_.linear_bytes += bytes;
-    if (plan_ != nullptr && !options_.target_kl) {
-      plan_->coded(shaped.linear->name, 8.0 * static_cast<double>(bytes), recipe_.bits);
+    if (plan_ != nullptr) {
+      plan_->coded(shaped.linear->name, 8.0 * static_cast<double>(bytes));
     }
   }
 
@@ -314,6 +315,7 @@ class Rated {
     for (int attempt = 1;; ++attempt) {
       RatePlan steps = plan;
       steps.base_step = base;
+      if (!options_.target_kl) steps.target = recipe_.bits;
       Compressor compressor(options_, model_, *writer, text_, recipe_, &steps);
       AlignedVector<float> reference = reference_;
       compressor.run(options_.target_kl ? &reference : nullptr);
@@ -344,7 +346,10 @@ class Rated {
     if (!(bits >= 0.5)) {
       fail("--size {}: what is not in the decoder's linear layers takes about {:.0f} bytes", target, others);
     }
-    recipe_.bits = std::min(bits, 8.0);
+    // By as much as the attempt was off: tables are much of a small model.
+    const double found =
+        8 * static_cast<double>(report.linear_bytes) / static_cast<double>(report.linear_weights);
+    recipe_.bits = std::clamp(recipe_.bits + bits - found, 0.1, 8.0);
     base = plan.base_for(recipe_.bits);
     return false;
   }

@@ -5,7 +5,7 @@
 namespace twofold {
 
 MemoryTensor::MemoryTensor(QuantizedMatrix matrix) : matrix_(std::move(matrix)) {
-  constexpr std::int64_t kChunkWeights = 1 << 16;
+  constexpr std::int64_t kChunkWeights = 1 << 18;
   const std::int64_t cols = matrix_.parts.cols;
   tensor_.name = "quantized";
   tensor_.file = "memory";

@@ -24,12 +24,12 @@ double geometric_mean(std::span<const float> values) {
 /// WaterSIC (Lifar et al., arXiv 2603.04956): error feedback with a step per input channel that is inverse
 /// to the diagonal of the metric's factor, so that the rounding of every weight costs the same at the output:
 /// step^2 / 12, for a step in units of the output.
-QuantizedLinear quantize_watersic(const LinearTask& task, std::vector<float>) {
+QuantizedLinear quantize_watersic(const LinearTask& task, std::vector<float> input_scale) {
   const std::size_t cols = task.width();
   QuantizedLinear out;
   out.matrix.parts.rows = task.rows;
   out.matrix.parts.cols = task.cols;
-  out.matrix.parts.input_scale = watersic_scales(*task.metric);
+  out.matrix.parts.input_scale = input_scale.empty() ? watersic_scales(*task.metric) : std::move(input_scale);
   const auto step = static_cast<float>(task.step / geometric_mean(task.metric->diagonal));
   out.matrix.parts.scale = {step};
   std::vector<float> column_step;

@@ -13,6 +13,7 @@
 #include "compress/shape_linear.h"
 #include "compress/stage_one.h"
 #include "compress/watersic.h"
+#include "kernels/sgemm.h"
 #include "runtime/logits.h"
 
 namespace twofold {
@@ -20,8 +21,10 @@ namespace twofold {
 namespace {
 
 constexpr double kTrialStep = 0.4;  // of the unit: about 3 bits per weight
-constexpr std::size_t kCurvePoints = 12;
-constexpr std::int64_t kSampleRows = 64;
+constexpr std::size_t kCurvePoints = 16;
+constexpr std::int64_t kSurveyTokens = 4096;
+constexpr std::int64_t kSampleTokens =
+    4096;  // over the layers: each layer's trial is carried through those after it
 
 double squared_distance(std::span<const float> a, std::span<const float> b) {
   double sum = 0;
@@ -30,12 +33,6 @@ double squared_distance(std::span<const float> a, std::span<const float> b) {
     sum += d * d;
   }
   return sum;
-}
-
-double standard_deviation(std::span<const float> weights) {
-  double sum = 0;
-  for (const float w : weights) sum += static_cast<double>(w) * w;
-  return std::sqrt(sum / static_cast<double>(std::max<std::size_t>(weights.size(), 1)));
 }
 
 /// Bits per weight of a coder with a table per class of columns.
@@ -60,36 +57,91 @@ CalibrationText sample_text(const CalibrationText& text, std::int64_t tokens) {
   return sample;
 }
 
+/// Keeps what enters the linears.
+class InputKeeper final : public InputObserver {
+ public:
+  void observe(std::span<const LinearSpec* const> linears, const float* x, std::int64_t tokens) override {
+    std::shared_ptr<std::vector<float>>& kept = inputs_[linears[0]->name];
+    if (!kept) kept = std::make_shared<std::vector<float>>();
+    kept->insert(kept->end(), x, x + tokens * linears[0]->cols);
+    for (const LinearSpec* linear : linears) inputs_[linear->name] = kept;
+  }
+
+  std::span<const float> of(const LinearSpec& linear) const { return *inputs_.at(linear.name); }
+
+ private:
+  std::map<std::string, std::shared_ptr<std::vector<float>>> inputs_;
+};
+
+/// Mean over the inputs x [tokens, cols] of the squared error of the output.
+double output_error(std::span<const float> x, std::span<const float> weights,
+                    const QuantizedMatrix& quantized, ThreadPool& pool) {
+  const auto cols = static_cast<std::size_t>(quantized.parts.cols);
+  const std::size_t tokens = x.size() / cols;
+  const std::size_t rows = weights.size() / cols;
+  if (tokens == 0) return 0;
+  std::vector<float> column_step;
+  for (const float s : quantized.parts.input_scale) column_step.push_back(quantized.parts.scale[0] / s);
+  constexpr std::size_t kRows = 64;  // per unit of work
+  std::vector<double> errors((rows + kRows - 1) / kRows);
+  pool.run(errors.size(), [&](std::size_t begin, std::size_t end, int) {
+    AlignedVector<float> difference;
+    AlignedVector<float> y(tokens * kRows);
+    for (std::size_t block = begin; block < end; ++block) {
+      const std::size_t count = std::min(kRows, rows - block * kRows);
+      const std::size_t first = block * kRows * cols;
+      difference.resize(count * cols);
+      for (std::size_t i = 0; i < count * cols; ++i) {
+        difference[i] =
+            weights[first + i] - static_cast<float>(quantized.q[first + i]) * column_step[i % cols];
+      }
+      sgemm(x.data(), tokens, cols, difference.data(), count, y.data(), count);
+      for (std::size_t i = 0; i < tokens * count; ++i) errors[block] += static_cast<double>(y[i]) * y[i];
+    }
+  });
+  double sum = 0;
+  for (const double error : errors) sum += error;
+  return sum / static_cast<double>(tokens);
+}
+
 class Survey {
  public:
   Survey(Model& model, const CalibrationText& text, const Recipe& recipe)
       : model_(model),
         recipe_(recipe),
         pool_(model.workspace().pool()),
-        text_(text),
+        text_(sample_text(text, kSurveyTokens)),
         sample_(sample_text(
-            text, std::clamp<std::int64_t>(
-                      text.tokens() / static_cast<std::int64_t>(model.spec().layers.size()), 128, 4096))) {}
+            text_, std::max<std::int64_t>(
+                       kSampleTokens / static_cast<std::int64_t>(model.spec().layers.size()), 128))) {}
 
   RatePlan run() {
     const ModelSpec& spec = model_.spec();
     Progress progress("Measuring sensitivity", spec.layers.size());
     CalibrationRun all(text_, embed_text(model_, text_));
     CalibrationRun reference(sample_, embed_text(model_, sample_));
-    std::vector<CalibrationRun> versions;  // version l: all linears of layer l quantized, no others
+    // Version l has all linears of layer l quantized, no others; they go on side by side.
+    CalibrationText version_text;
+    CalibrationRun versions(version_text, {});
     for (std::size_t layer = 0; layer < spec.layers.size(); ++layer) {
       check_interrupt();
       StatisticsCollector statistics(pool_, true);
       all.step(model_, layer, model_.layer(layer), &statistics);
-      for (CalibrationRun& version : versions) version.step(model_, layer, model_.layer(layer), nullptr);
+      versions.step(model_, layer, model_.layer(layer), nullptr);
       CalibrationRun version = try_layer(layer, statistics, reference);
-      if (recipe_.allocation == "sensitivity") versions.push_back(std::move(version));
+      if (recipe_.allocation == "sensitivity") {
+        versions.hidden().insert(versions.hidden().end(), version.hidden().begin(), version.hidden().end());
+        version_text.sequences.insert(version_text.sequences.end(), sample_.sequences.begin(),
+                                      sample_.sequences.end());
+      }
       model_.release_layer(layer);
       progress.advance(1);
     }
-    for (std::size_t layer = 0; layer < versions.size(); ++layer) {
+    const std::size_t size = reference.hidden().size();
+    for (std::size_t layer = 0; layer * size < versions.hidden().size(); ++layer) {
       AlignedVector<float> expected = reference.hidden();
-      const double kl = divergence(model_, expected, versions[layer].hidden());
+      const double kl =
+          divergence(model_, expected, std::span(versions.hidden()).subspan(layer * size, size));
       settle(shares_[layer], kl);
     }
     for (const LayerSpec& layer : spec.layers) fill_unseen(layer);
@@ -111,27 +163,29 @@ class Survey {
     std::vector<std::unique_ptr<MemoryTensor>> trials;
     std::map<const LinearSpec*, const CodedTensor*> by_linear;
     const AlignedVector<float> before = reference.hidden();
-    reference.step(model_, layer, model_.layer(layer), nullptr);
+    InputKeeper inputs_of_sample;
+    reference.step(model_, layer, model_.layer(layer), &inputs_of_sample);
     std::vector<Share>& shares = shares_.emplace_back();
     for (const LinearSpec* linear : spec.linears()) {
       if (recipe_.skips(linear->weight())) continue;
       check_interrupt();
       const ChannelStatistics& inputs = statistics.at(*linear);
       const ErrorMetric& metric = metrics.of(inputs);
-      AlignedVector<float> weights = load_linear(model_.checkpoint(), *linear, pool_);
+      weights_ = load_linear(model_.checkpoint(), *linear, pool_, std::move(weights_));
       RatePlan::Linear& rate = plan_.linears[linear->name];
-      rate.weights = static_cast<double>(weights.size());
-      const double deviation = standard_deviation(weights);
-      rate.unit = (deviation > 0 ? deviation : 1.0) * geometric_mean(metric.diagonal);
-      measure_rates(*linear, weights, inputs, metric, rate);
+      rate.weights = static_cast<double>(weights_.size());
+      rate.cols = linear->cols;
+      rate.unit = rate_unit(weights_, metric);
+      measure_rates(*linear, metric, rate);
       QuantizedLinear trial =
-          shape_linear(*linear, weights, inputs, &metric, rate.unit * kTrialStep, recipe_, pool_);
+          shape_linear(*linear, weights_, inputs, &metric, rate.unit * kTrialStep, recipe_, pool_);
+      const double own_error = output_error(inputs_of_sample.of(*linear), weights_, trial.matrix, pool_);
       trials.push_back(std::make_unique<MemoryTensor>(std::move(trial.matrix)));
       by_linear[linear] = &trials.back()->tensor();
-      if (inputs.tokens == 0 || recipe_.allocation == "equal") continue;
+      if (own_error == 0 || recipe_.allocation == "equal") continue;
       const double layer_error = squared_distance(
           run_with(layer, before, {{linear, by_linear[linear]}}).hidden(), reference.hidden());
-      shares.push_back({linear->name, layer_error, trial.error});
+      shares.push_back({linear->name, layer_error, own_error});
     }
     return run_with(layer, before, by_linear);
   }
@@ -149,23 +203,29 @@ class Survey {
     return run;
   }
 
-  /// Bits per weight of some rows at steps half an octave apart.
-  void measure_rates(const LinearSpec& linear, std::span<const float> weights,
-                     const ChannelStatistics& inputs, const ErrorMetric& metric, RatePlan::Linear& rate) {
-    LinearSpec some = linear;
-    some.rows = std::min(linear.rows, kSampleRows);
+  /// Bits per weight of some rows at steps half an octave apart: as rows of one matrix, each with its step.
+  void measure_rates(const LinearSpec& linear, const ErrorMetric& metric, RatePlan::Linear& rate) {
     const auto cols = static_cast<std::size_t>(linear.cols);
+    const auto all = static_cast<std::size_t>(linear.rows);
+    const std::size_t count = std::min<std::size_t>(all, cols >= 2048 ? 32 : 64);
+    const std::vector<float> scales = watersic_scales(metric);
+    std::vector<float> column_step;
+    for (const float s : scales) column_step.push_back(1.0F / s);
+    const double norm = geometric_mean(metric.diagonal);
     std::vector<float> rows;
-    for (std::int64_t i = 0; i < some.rows; ++i) {
-      const auto row = static_cast<std::size_t>(i * linear.rows / some.rows);
-      rows.insert(rows.end(), weights.begin() + static_cast<std::ptrdiff_t>(row * cols),
-                  weights.begin() + static_cast<std::ptrdiff_t>((row + 1) * cols));
+    std::vector<float> steps;
+    for (std::size_t point = 0; point < kCurvePoints; ++point) {
+      for (std::size_t i = 0; i < count; ++i) {
+        const float* row = weights_.data() + i * all / count * cols;
+        rows.insert(rows.end(), row, row + cols);
+      }
+      const double step = rate.unit * RatePlan::kFinest * std::exp2(static_cast<double>(point) / 2);
+      steps.insert(steps.end(), count, static_cast<float>(step / norm));
     }
-    for (std::size_t i = 0; i < kCurvePoints; ++i) {
-      std::vector<float> copy = rows;
-      const double step = rate.unit * RatePlan::kFinest * std::exp2(static_cast<double>(i) / 2);
-      const QuantizedLinear trial = shape_linear(some, copy, inputs, &metric, step, recipe_, pool_);
-      rate.bits.push_back(class_bits(trial.matrix.q, cols));
+    const FeedbackResult result = quantize_with_feedback(
+        {.metric = metric, .weights = rows, .column_step = column_step, .row_step = steps}, pool_);
+    for (std::size_t point = 0; point < kCurvePoints; ++point) {
+      rate.bits.push_back(class_bits(std::span(result.q).subspan(point * count * cols, count * cols), cols));
     }
   }
 
@@ -206,23 +266,30 @@ class Survey {
   Model& model_;
   const Recipe& recipe_;
   ThreadPool& pool_;
-  const CalibrationText& text_;
-  CalibrationText sample_;
+  CalibrationText text_;
+  CalibrationText sample_;  // a part of it, to measure divergence on
+  AlignedVector<float> weights_;
   RatePlan plan_;
   std::vector<std::vector<Share>> shares_;  // by layer
 };
 
 }  // namespace
 
-double RatePlan::step(const Linear& linear, double base) {
-  // Within the curve: a step beyond it would leave nothing of the weights.
-  const double last = std::exp2(static_cast<double>(kCurvePoints - 1) / 2);
-  return std::clamp(base / std::sqrt(linear.sensitivity), linear.unit * kFinest,
-                    linear.unit * kFinest * last);
+double RatePlan::unit(const Linear& linear) const {
+  const auto drift = drifts_.find(linear.cols);
+  if (linear.found || drift == drifts_.end()) return linear.unit;
+  return linear.unit * std::exp(drift->second.sum / drift->second.count);
 }
 
-double RatePlan::bits(const Linear& linear, double base) {
-  const double place = 2 * std::log2(step(linear, base) / (linear.unit * kFinest));
+double RatePlan::step(const Linear& linear, double base) const {
+  // Within the curve: a step beyond it would leave nothing of the weights.
+  const double finest = unit(linear) * kFinest;
+  const double last = std::exp2(static_cast<double>(kCurvePoints - 1) / 2);
+  return std::clamp(base / std::sqrt(linear.sensitivity), finest, finest * last);
+}
+
+double RatePlan::bits_at(const Linear& linear, double step) const {
+  const double place = 2 * std::log2(step / (unit(linear) * kFinest));
   const auto low = std::min(static_cast<std::size_t>(std::max(place, 0.0)), linear.bits.size() - 2);
   const double part = place - static_cast<double>(low);
   return linear.bits[low] + part * (linear.bits[low + 1] - linear.bits[low]);
@@ -232,7 +299,7 @@ double RatePlan::bits(double base) const {
   double sum = 0;
   double weights = 0;
   for (const auto& [name, linear] : linears) {
-    sum += bits(linear, base) * linear.weights;
+    sum += bits_at(linear, step(linear, base)) * linear.weights;
     weights += linear.weights;
   }
   return weights > 0 ? sum / weights : 0;
@@ -245,7 +312,7 @@ template <typename Function>
 double solve(const Function& falling, double target) {
   double low = 1e-12;
   double high = 1e12;
-  for (int i = 0; i < 100; ++i) {
+  for (int i = 0; i < 60; ++i) {
     const double middle = std::sqrt(low * high);
     (falling(middle) > target ? low : high) = middle;
   }
@@ -254,33 +321,61 @@ double solve(const Function& falling, double target) {
 
 }  // namespace
 
-double RatePlan::base_for(double target) const {
-  return solve([&](double base) { return bits(base); }, target);
+double RatePlan::base_for(double wanted) const {
+  return solve([&](double base) { return bits(base); }, wanted);
 }
 
-void RatePlan::coded(const std::string& name, double bits_taken, double target) {
+void RatePlan::found_unit(const std::string& name, double unit) {
+  Linear& linear = linears.at(name);
+  if (linear.found) return;
+  Drift& drift = drifts_[linear.cols];
+  drift.sum += std::log(unit / linear.unit);
+  drift.count += 1;
+  linear.unit = unit;
+  linear.found = true;
+  solve_again();
+}
+
+double RatePlan::take_step(const std::string& name) {
+  Linear& linear = linears.at(name);
+  linear.taken = step(linear, base_step);
+  return linear.taken;
+}
+
+void RatePlan::coded(const std::string& name, double bits_taken) {
   const Linear& done = linears.at(name);
-  if (first_base_ == 0) first_base_ = base_step;
-  expected_bits_ += bits(done, base_step) * done.weights;
+  expected_bits_ += bits_at(done, done.taken) * done.weights;
   coded_bits_ += bits_taken;
   coded_weights_ += done.weights;
   done_.insert(name);
+  if (first_base_ == 0) first_base_ = base_step;
+  solve_again();
+}
+
+void RatePlan::solve_again() {
   double weights = 0;
-  for (const auto& [other, linear] : linears) weights += done_.contains(other) ? 0 : linear.weights;
-  if (weights == 0) return;
-  const double left = target * (weights + coded_weights_) - coded_bits_;
-  const double excess = coded_bits_ / expected_bits_;
+  for (const auto& [name, linear] : linears) weights += done_.contains(name) ? 0 : linear.weights;
+  if (weights == 0 || !target) return;
+  const double left = *target * (weights + coded_weights_) - coded_bits_;
+  const double excess = expected_bits_ > 0 ? coded_bits_ / expected_bits_ : 1;
   const double base = solve(
       [&](double candidate) {
         double sum = 0;
-        for (const auto& [other, linear] : linears) {
-          if (!done_.contains(other)) sum += bits(linear, candidate) * linear.weights;
+        for (const auto& [name, linear] : linears) {
+          if (!done_.contains(name)) sum += bits_at(linear, step(linear, candidate)) * linear.weights;
         }
         return sum * excess;
       },
       left);
   constexpr double kMost = 1.2;  // the steps of two layers are never further apart than they have to be
-  base_step = std::clamp(base, first_base_ / kMost, first_base_ * kMost);
+  base_step = first_base_ > 0 ? std::clamp(base, first_base_ / kMost, first_base_ * kMost) : base;
+}
+
+double rate_unit(std::span<const float> weights, const ErrorMetric& metric) {
+  double sum = 0;
+  for (const float w : weights) sum += static_cast<double>(w) * w;
+  const double deviation = std::sqrt(sum / static_cast<double>(std::max<std::size_t>(weights.size(), 1)));
+  return (deviation > 0 ? deviation : 1.0) * geometric_mean(metric.diagonal);
 }
 
 RatePlan make_rate_plan(Model& model, const CalibrationText& text, const Recipe& recipe) {

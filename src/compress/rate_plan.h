@@ -1,12 +1,15 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "compress/calibration_text.h"
+#include "compress/error_metric.h"
 #include "compress/recipe.h"
 
 namespace twofold {
@@ -22,26 +25,39 @@ class RatePlan {
     double sensitivity = 0;    // KL (nats per token) per unit of squared error of the output, a token's mean
     double unit = 1;           // a step at which a weight takes about 1 bit, for the curve
     std::vector<double> bits;  // per weight at unit * kFinest * 2^(i / 2)
+    std::int64_t cols = 0;
+    bool found = false;  // `unit` is that of the calibration it is quantized with
+    double taken = 0;    // the step it was quantized with
   };
-  static constexpr double kFinest = 1.0 / 16;
+  static constexpr double kFinest = 1.0 / 64;
 
   std::map<std::string, Linear> linears;  // by LinearSpec::name
   double base_step = 0;
+  std::optional<double> target;  // bits per weight that all linears together are to come to
 
-  /// Step of a linear for LinearTask::step.
-  double step(const std::string& linear) const { return step(linears.at(linear), base_step); }
+  /// What a linear's unit is with the calibration that it is going to be quantized with: others with as many
+  /// inputs are taken to have changed as much.
+  void found_unit(const std::string& linear, double unit);
+  /// Step of a linear that is being quantized, for LinearTask::step.
+  double take_step(const std::string& linear);
   /// Expected bits per weight of all linears with another base step.
   double bits(double base) const;
-  /// The base step at which bits() is `target`.
-  double base_for(double target) const;
-  /// What has been coded in how many bits; later steps make up for what had not been expected, so that all
-  /// linears together come to `target` bits per weight.
-  void coded(const std::string& linear, double bits, double target);
+  /// The base step at which bits() is `wanted`.
+  double base_for(double wanted) const;
+  /// What has been coded in how many bits; with a target, later steps make up for what had not been expected.
+  void coded(const std::string& linear, double bits);
 
  private:
-  static double step(const Linear& linear, double base);
-  static double bits(const Linear& linear, double base);
+  double unit(const Linear& linear) const;
+  double step(const Linear& linear, double base) const;
+  double bits_at(const Linear& linear, double step) const;
+  void solve_again();
 
+  struct Drift {
+    double sum = 0;  // of the logarithm of how the unit changed
+    double count = 0;
+  };
+  std::map<std::int64_t, Drift> drifts_;  // by number of inputs
   std::set<std::string> done_;
   double coded_bits_ = 0;
   double coded_weights_ = 0;
@@ -49,9 +65,12 @@ class RatePlan {
   double first_base_ = 0;
 };
 
-/// Measures the sensitivities and the rates: the model runs over the calibration text in FP32; in each layer
-/// every linear is quantized for trial. Alone it shows its share in the error of the layer's output; all
-/// together, carried on to the logits on a part of the text, they show what the error costs.
+/// RatePlan::Linear::unit: the weights' deviation times the geometric mean of the metric's diagonal.
+double rate_unit(std::span<const float> weights, const ErrorMetric& metric);
+
+/// Measures the sensitivities and the rates: the model runs over a part of the calibration text in FP32; in
+/// each layer every linear is quantized for trial. Alone it shows its share in the error of the layer's
+/// output; all together, carried on to the logits on a part of that, they show what the error costs.
 RatePlan make_rate_plan(Model& model, const CalibrationText& text, const Recipe& recipe);
 
 /// KL divergence per token between what hidden states and reference hidden states predict; both

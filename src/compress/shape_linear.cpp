@@ -10,10 +10,11 @@ namespace twofold {
 
 QuantizedLinear shape_linear(const LinearSpec& linear, std::span<float> weights,
                              const ChannelStatistics& statistics, const ErrorMetric* metric, double step,
-                             const Recipe& recipe, ThreadPool& pool, std::span<const float> gradient) {
+                             const Recipe& recipe, ThreadPool& pool, std::span<const float> gradient,
+                             std::vector<float> scales) {
   const LinearTask task{linear.name, linear.rows, linear.cols, weights, statistics,
                         metric,      step,        recipe,      pool,    gradient};
-  std::vector<float> scales = find_scaler(recipe.scaler).scales(task);
+  if (scales.empty()) scales = find_scaler(recipe.scaler).scales(task);
   if (recipe.sparsity > 0) find_pruner(recipe.pruner).prune(task);
   QuantizedLinear out = find_quantizer(recipe.quantizer).quantize(task, std::move(scales));
   const bool seen =

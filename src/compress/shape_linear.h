@@ -8,11 +8,12 @@
 namespace twofold {
 
 /// Stage one of one linear: scaler, pruner, quantizer of the recipe. `weights` are spoilt. `metric` may be
-/// nullptr when needs_moments() is false, `step` is for quantizers with a rate, `gradient` for pruners that
-/// need it (LossGradients::norms).
+/// nullptr when needs_moments() is false; `step`, and `scales` in place of the scaler's where given, are for
+/// quantizers with a rate, `gradient` for pruners that need it (LossGradients::norms).
 QuantizedLinear shape_linear(const LinearSpec& linear, std::span<float> weights,
                              const ChannelStatistics& statistics, const ErrorMetric* metric, double step,
-                             const Recipe& recipe, ThreadPool& pool, std::span<const float> gradient = {});
+                             const Recipe& recipe, ThreadPool& pool, std::span<const float> gradient = {},
+                             std::vector<float> scales = {});
 
 /// True when a method of the recipe asks for LinearTask::metric.
 bool needs_moments(const Recipe& recipe);

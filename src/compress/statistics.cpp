@@ -53,6 +53,14 @@ void StatisticsCollector::observe(std::span<const LinearSpec* const> linears, co
       }
     }
   });
+  if (grams_ && stats.sample.empty()) {  // of the first tokens seen, spread evenly
+    constexpr std::int64_t kSample = 256;
+    const std::int64_t count = std::min(kSample, tokens);
+    for (std::int64_t i = 0; i < count; ++i) {
+      const float* row = x + static_cast<std::size_t>(i * tokens / count) * cols;
+      stats.sample.insert(stats.sample.end(), row, row + cols);
+    }
+  }
   if (grams_) add_gram(x, static_cast<std::size_t>(tokens), cols, stats.gram.data(), pool_);
 }
 

@@ -19,6 +19,7 @@ struct ChannelStatistics {
   std::vector<double> sum_squares;  // sum of x_tj^2
   std::vector<float> max, min;      // of x_tj; [cols] as the others
   AlignedVector<float> gram;        // where wanted: X^T X, the lower triangle of [cols, cols]
+  AlignedVector<float> sample;      // with it: the inputs of up to 256 tokens, [*, cols]
   std::int64_t tokens = 0;
 
   std::vector<float> mean_abs() const;
@@ -35,6 +36,8 @@ class StatisticsCollector final : public InputObserver {
 
   /// Statistics of the linear's input; throws Error when none were seen.
   const ChannelStatistics& at(const LinearSpec& linear) const;
+  /// Frees the second moments of the linear's input.
+  void drop_gram(const LinearSpec& linear) { by_linear_.at(linear.name)->gram = {}; }
   /// Forgets everything, before the next layer.
   void clear() { by_linear_.clear(); }
 

@@ -65,11 +65,11 @@ struct Projections {
     const Size count = spec.qkv.size();
     for (Size i = 0; i < count; ++i) {
       specs[i] = &spec.qkv[i];
-      linears[i] = weights.qkv[i].get();
       outputs[i] = buffers[i].data();
     }
     if (observer != nullptr)
       observer->observe(std::span(specs).first(count), x, static_cast<std::int64_t>(tokens));
+    for (Size i = 0; i < count; ++i) linears[i] = weights.qkv[i].get();
     multiply_group(std::span(linears).first(count), x, static_cast<std::int64_t>(tokens),
                    std::span(outputs).first(count), workspace);
   }

@@ -46,10 +46,10 @@ void run_feed_forward(const FeedForwardSpec& spec, const FeedForwardWeights& wei
   for (Size i = 0; i < parts; ++i) {
     buffers[i].resize(n * static_cast<Size>(spec.in[i].rows));
     specs[i] = &spec.in[i];
-    linears[i] = weights.in[i].get();
     outputs[i] = buffers[i].data();
   }
   if (observer != nullptr) observer->observe(std::span(specs).first(parts), x, tokens);
+  for (Size i = 0; i < parts; ++i) linears[i] = weights.in[i].get();
   multiply_group(std::span(linears).first(parts), x, tokens, std::span(outputs).first(parts), workspace);
 
   ThreadPool& pool = workspace.pool();

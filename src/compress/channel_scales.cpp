@@ -40,6 +40,7 @@ class Tradeoff {
       : diagonal_(diagonal), cols_(diagonal.size()), pool_(pool), inverse_(cols_), normed_(inputs.sample) {
     for (std::size_t j = 0; j < cols_; ++j) inverse_[j] = static_cast<float>(1 / diagonal[j]);
     for (std::size_t i = 0; i < normed_.size(); ++i) normed_[i] = std::fabs(normed_[i]) * inverse_[i % cols_];
+    drop_outlying_tokens();
     size_.resize(cols_);
     const double tokens = static_cast<double>(normed_.size()) / static_cast<double>(cols_);
     for (std::size_t i = 0; i < normed_.size(); ++i) {
@@ -85,6 +86,26 @@ class Tradeoff {
   }
 
  private:
+  /// The first token of a text may have inputs thousands of times as large as those of the others, and what
+  /// is wrong with it means little to them.
+  void drop_outlying_tokens() {
+    std::vector<float> largest;
+    for (std::size_t i = 0; i < normed_.size(); i += cols_) {
+      largest.push_back(*std::max_element(&normed_[i], &normed_[i] + cols_));
+    }
+    if (largest.empty()) return;
+    std::vector<float> sorted = largest;
+    std::sort(sorted.begin(), sorted.end());
+    const float most = 10 * sorted[sorted.size() / 2];
+    std::size_t kept = 0;
+    for (std::size_t t = 0; t < largest.size(); ++t) {
+      if (largest[t] > most) continue;
+      std::copy_n(&normed_[t * cols_], cols_, &normed_[kept * cols_]);
+      ++kept;
+    }
+    normed_.resize(kept * cols_);
+  }
+
   double error(std::span<const double> f) const {
     double of_weights = 0;
     double of_inputs = 0;

@@ -89,7 +89,8 @@ class Model {
   /// A linear that computes from `tensor`, which must outlive it.
   std::unique_ptr<Linear> load_linear(const LinearSpec& linear, const CodedTensor& tensor,
                                       ActivationMode mode) const {
-    return weights_.linear(linear, [&](const LinearSpec&) { return &tensor; }, mode);
+    return weights_.linear(
+        linear, [&](const LinearSpec&) { return &tensor; }, mode);
   }
   const LayerWeights& layer(std::size_t index) const { return layers_[index]; }
   /// Final norm and head: hidden [rows, hidden_size] to logits [rows, vocab]. `hidden` is overwritten.

@@ -76,7 +76,7 @@ class AnsGpuMatrix final : public CodedGpuMatrix {
       to.begin = c == 0 ? 0 : view.classes[c - 1].end;
       to.end = static_cast<std::uint32_t>(to.begin + decoder.order().weights(c, cols));
       const bool coded = model.kind == AnsModel::Kind::kCoded;
-      to.value = ans_weight(static_cast<std::size_t>(coded ? std::max(model.escape, 0) : model.low));
+      to.value = (coded ? std::max(model.escape, 0) : model.low) - 128;  // of a symbol
       if (!coded) continue;
       slots_.emplace_back(decoder.slots(c));
       to.slots = slots_.back().data();

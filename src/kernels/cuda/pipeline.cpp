@@ -26,19 +26,19 @@ Pipeline::Pipeline(std::vector<PipelineStage> stages, int slots, int buffers, Pi
 }
 
 std::size_t Pipeline::events() const {
-  return 2 * static_cast<std::size_t>(slots_ + buffers_);
+  return 2 * (static_cast<std::size_t>(slots_) + static_cast<std::size_t>(buffers_));
 }
 std::size_t Pipeline::copied_event(int slot) const {
-  return static_cast<std::size_t>(2 * slot);
+  return 2 * static_cast<std::size_t>(slot);
 }
 std::size_t Pipeline::slot_event(int slot) const {
-  return static_cast<std::size_t>(2 * slot + 1);
+  return copied_event(slot) + 1;
 }
 std::size_t Pipeline::decoded_event(int buffer) const {
-  return static_cast<std::size_t>(2 * (slots_ + buffer));
+  return 2 * (static_cast<std::size_t>(slots_) + static_cast<std::size_t>(buffer));
 }
 std::size_t Pipeline::buffer_event(int buffer) const {
-  return static_cast<std::size_t>(2 * (slots_ + buffer) + 1);
+  return decoded_event(buffer) + 1;
 }
 
 /// Takes the next turn on the stream of copies. False when it has to wait for a slot whose reader is not

@@ -140,6 +140,7 @@ std::unique_ptr<GpuPipeline> make_gpu_pipeline(std::vector<std::unique_ptr<GpuMa
     fail("GPU: a pipeline for {} vectors, expected 1 to {}", options.vectors, kGpuMaxVectors);
   }
   std::vector<std::unique_ptr<CodedGpuMatrix>> coded;
+  coded.reserve(matrices.size());
   for (std::unique_ptr<GpuMatrix>& matrix : matrices) {
     // There is no other kind.
     coded.emplace_back(dynamic_cast<CodedGpuMatrix*>(matrix.release()));

@@ -7,9 +7,28 @@ namespace twofold::device {
 
 namespace {
 
-__device__ __forceinline__ void load_lookup(const std::uint32_t* from, std::uint32_t* to) {
-  for (std::uint32_t i = threadIdx.x; i < 4096; i += blockDim.x) to[i] = from[i];
+constexpr std::uint32_t kEntries = 4096;
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
+// Shared memory of a kernel begins at 1 KB there, whatever the alignment asked for: with twice the room there
+// is a multiple of the table's size in it.
+constexpr std::uint32_t kRoom = 2 * kEntries;
+constexpr std::uint32_t kAlignment = 16;  // more would be taken for granted
+#else
+constexpr std::uint32_t kRoom = kEntries;
+constexpr std::uint32_t kAlignment = kQuadTableBytes;
+#endif
+
+/// Copies the table to the place in `room` that QuadBits takes it from.
+__device__ __forceinline__ const std::uint32_t* load_lookup(const std::uint32_t* from, std::uint32_t* room) {
+#if defined(__CUDA_ARCH__)
+  const auto place = static_cast<std::uint32_t>(__cvta_generic_to_shared(room));
+  const std::uint32_t before = (kQuadTableBytes - place % kQuadTableBytes) % kQuadTableBytes;
+  if (before > 4 * (kRoom - kEntries)) __trap();  // rather than wrong weights
+  room += before / 4;
+#endif
+  for (std::uint32_t i = threadIdx.x; i < kEntries; i += blockDim.x) room[i] = from[i];
   __syncthreads();
+  return room;
 }
 
 __device__ __forceinline__ QuadTileView view_of(const QuadTask& task, const std::uint8_t* bytes) {
@@ -26,9 +45,8 @@ template <int kLow, int kVectors>
 __global__ void __launch_bounds__(kBlock)
     multiply_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
                     const std::uint8_t* __restrict__ bytes, Products products, std::uint32_t* bad) {
-  alignas(kQuadTableBytes) __shared__ std::uint32_t lookup[4096];
-  load_lookup(c.lookup, lookup);
-  c.lookup = lookup;
+  alignas(kAlignment) __shared__ std::uint32_t room[kRoom];
+  c.lookup = load_lookup(c.lookup, room);
   const std::uint32_t warp = warp_id();
   if (warp >= count) return;
   const QuadTask task = tasks[warp];
@@ -62,9 +80,8 @@ __global__ void __launch_bounds__(kBlock)
     tensor_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
                   const std::uint8_t* __restrict__ bytes, Products products, std::uint32_t vectors,
                   std::uint32_t* bad) {
-  alignas(kQuadTableBytes) __shared__ std::uint32_t lookup[4096];
-  load_lookup(c.lookup, lookup);
-  c.lookup = lookup;
+  alignas(kAlignment) __shared__ std::uint32_t room[kRoom];
+  c.lookup = load_lookup(c.lookup, room);
   const std::uint32_t warp = warp_id();
   if (warp >= count) return;
   const QuadTask task = tasks[warp];
@@ -118,9 +135,8 @@ __global__ void __launch_bounds__(kBlock)
     decode_kernel(QuadClassView c, const QuadTask* __restrict__ tasks, std::uint32_t count,
                   const std::uint8_t* __restrict__ bytes, std::int8_t* out, std::size_t stride,
                   std::uint32_t* bad) {
-  alignas(kQuadTableBytes) __shared__ std::uint32_t lookup[4096];
-  load_lookup(c.lookup, lookup);
-  c.lookup = lookup;
+  alignas(kAlignment) __shared__ std::uint32_t room[kRoom];
+  c.lookup = load_lookup(c.lookup, room);
   const std::uint32_t warp = warp_id();
   if (warp >= count) return;
   const QuadTask task = tasks[warp];

@@ -115,9 +115,9 @@ void LayerShaper::shape(std::span<const LinearSpec* const> linears, const Channe
   if (plan_ != nullptr) {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
       const double step = plan_->take_step(wanted[i]->name);
-      stepped.push_back({weights_[i], step, plan_->linears.at(wanted[i]->name).sensitivity});
+      stepped.push_back({weights_[i], step});
     }
-    scales = channel_scales(*metric, inputs, stepped, recipe_.activations != ActivationMode::kNone, pool_);
+    scales = channel_scales(*metric, stepped, pool_);
   }
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     check_interrupt();

@@ -210,6 +210,7 @@ class Survey {
     const std::size_t count = std::min<std::size_t>(all, cols >= 2048 ? 32 : 64);
     const std::vector<float> scales = watersic_scales(metric);
     std::vector<float> column_step;
+    column_step.reserve(cols);
     for (const float s : scales) column_step.push_back(1.0F / s);
     const double norm = geometric_mean(metric.diagonal);
     std::vector<float> rows;

@@ -37,15 +37,15 @@ class RatePlan {
 
   /// What a linear's unit is with the calibration that it is going to be quantized with: others with as many
   /// inputs are taken to have changed as much.
-  void found_unit(const std::string& linear, double unit);
+  void found_unit(const std::string& name, double unit);
   /// Step of a linear that is being quantized, for LinearTask::step.
-  double take_step(const std::string& linear);
+  double take_step(const std::string& name);
   /// Expected bits per weight of all linears with another base step.
   double bits(double base) const;
   /// The base step at which bits() is `wanted`.
   double base_for(double wanted) const;
   /// What has been coded in how many bits; with a target, later steps make up for what had not been expected.
-  void coded(const std::string& linear, double bits);
+  void coded(const std::string& name, double bits_taken);
 
  private:
   double unit(const Linear& linear) const;

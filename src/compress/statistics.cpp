@@ -53,16 +53,6 @@ void StatisticsCollector::observe(std::span<const LinearSpec* const> linears, co
       }
     }
   });
-  if (grams_ && stats.sample.empty()) {  // of the first tokens seen, spread evenly
-    constexpr std::int64_t kSample = 256;
-    // By multiples of the golden ratio: an even stride would meet the same places of all sequences.
-    constexpr double kGolden = 0.6180339887498949;
-    for (std::int64_t i = 0; i < std::min(kSample, tokens); ++i) {
-      const double part = std::fmod(static_cast<double>(i) * kGolden, 1.0);
-      const float* row = x + static_cast<std::size_t>(part * static_cast<double>(tokens)) * cols;
-      stats.sample.insert(stats.sample.end(), row, row + cols);
-    }
-  }
   if (grams_) add_gram(x, static_cast<std::size_t>(tokens), cols, stats.gram.data(), pool_);
 }
 

@@ -19,7 +19,6 @@ struct ChannelStatistics {
   std::vector<double> sum_squares;  // sum of x_tj^2
   std::vector<float> max, min;      // of x_tj; [cols] as the others
   AlignedVector<float> gram;        // where wanted: X^T X, the lower triangle of [cols, cols]
-  AlignedVector<float> sample;      // with it: the inputs of up to 256 tokens, [*, cols]
   std::int64_t tokens = 0;
 
   std::vector<float> mean_abs() const;

@@ -4,11 +4,12 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstring>
+#include <limits>
 #include <memory>
 
 #include "base/aligned.h"
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
 #include "codec/entropy.h"
@@ -213,42 +214,27 @@ Copies make_copies(const Codec& codec, const std::vector<KernelBenchMatrix>& mat
   return copies;
 }
 
-/// Reads memory in `kStreams` streams: which number is read fastest differs among machines.
-template <std::size_t kStreams>
-std::uint64_t read_streams(std::span<const std::uint8_t> bytes) {
-  const std::size_t part = bytes.size() / kStreams / kAlignment * kAlignment;
-  std::uint64_t sums[8] = {};
-  for (std::size_t i = 0; i < part; i += kAlignment) {
-    for (std::size_t s = 0; s < kStreams; ++s) {
-      std::uint64_t words[8];
-      std::memcpy(words, bytes.data() + s * part + i, sizeof words);
-      for (std::size_t k = 0; k < 8; ++k) sums[k] += words[k];
-    }
-  }
-  std::uint64_t sum = 0;
-  for (const std::uint64_t s : sums) sum += s;
-  return sum;
-}
-
 /// Seconds to read all copies of all matrices as they are, the fastest way.
 double read_seconds(const Copies& copies, ThreadPool& pool) {
   std::vector<std::span<const std::uint8_t>> blocks;
   for (const CodedMatrix& coded : copies.coded) blocks.emplace_back(coded.bytes);
   for (const auto& bytes : copies.more) blocks.emplace_back(bytes);
   std::atomic<std::uint64_t> sink{0};
-  const auto read = [&](auto function) {
+  const auto read = [&](int streams) {
     return seconds([&] {
       pool.run(static_cast<std::size_t>(pool.size()), [&](std::size_t from, std::size_t to, int) {
         for (std::size_t part = from; part < to; ++part) {
           for (const auto& block : blocks) {
             const std::size_t size = block.size() / static_cast<std::size_t>(pool.size());
-            sink += function(block.subspan(part * size, size));
+            sink += read_in_streams(block.subspan(part * size, size), streams);
           }
         }
       });
     });
   };
-  return std::min({read(read_streams<1>), read(read_streams<2>), read(read_streams<4>)});
+  double least = std::numeric_limits<double>::infinity();
+  for (const int streams : kReadStreams) least = std::min(least, read(streams));
+  return least;
 }
 
 /// A configuration and its times.

@@ -2,13 +2,13 @@
 
 #include <charconv>
 #include <cstdio>
-#include <fstream>
-#include <iostream>
+#include <istream>
 #include <memory>
 
 #include "base/error.h"
 #include "base/json.h"
 #include "cli/command.h"
+#include "cli/text_input.h"
 #include "text/tokenizer.h"
 
 namespace twofold {
@@ -50,25 +50,20 @@ void print_text(const std::string& text) {
 
 void detokenize(const Flags& flags) {
   const auto tokenizer = load_tokenizer(flags.model);
-  std::ifstream file;
-  if (flags.file != "-") {
-    file.open(flags.file, std::ios::binary);
-    if (!file) fail("{}: cannot open", flags.file);
-  }
-  std::istream& in = flags.file == "-" ? std::cin : file;
+  TextInput in(flags.file);
   const auto decode = [&](const std::vector<TokenId>& ids) {
     print_text(flags.special ? tokenizer->decode_with_special(ids) : tokenizer->decode(ids));
   };
   std::vector<TokenId> ids;
   std::size_t number = 0;
-  for (std::string line; std::getline(in, line);) {
+  for (std::string line; std::getline(in.stream(), line);) {
     parse_ids(line, flags.file, ++number, ids);
     if (flags.whole) continue;
     decode(ids);
     print_text("\n");
     ids.clear();
   }
-  if (in.bad()) fail("{}: cannot read", flags.file);
+  in.check();
   if (flags.whole) decode(ids);
 }
 

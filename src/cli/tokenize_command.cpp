@@ -1,13 +1,12 @@
 #include <fmt/core.h>
 
 #include <cstdio>
-#include <fstream>
-#include <iostream>
+#include <istream>
 #include <iterator>
 #include <memory>
 
-#include "base/error.h"
 #include "cli/command.h"
+#include "cli/text_input.h"
 #include "text/tokenizer.h"
 #include "text/unicode.h"
 
@@ -60,12 +59,7 @@ void print_pieces(const Tokenizer& tokenizer, const std::vector<TokenId>& ids) {
 
 void tokenize(const Flags& flags) {
   const auto tokenizer = load_tokenizer(flags.model);
-  std::ifstream file;
-  if (flags.file != "-") {
-    file.open(flags.file, std::ios::binary);
-    if (!file) fail("{}: cannot open", flags.file);
-  }
-  std::istream& in = flags.file == "-" ? std::cin : file;
+  TextInput in(flags.file);
   const auto encode = [&](const std::string& text) {
     const auto ids = flags.no_special ? tokenizer->encode(text) : tokenizer->encode_prompt(text);
     if (flags.ids) {
@@ -75,11 +69,11 @@ void tokenize(const Flags& flags) {
     }
   };
   if (flags.whole) {
-    encode(std::string(std::istreambuf_iterator<char>(in), {}));
+    encode(std::string(std::istreambuf_iterator<char>(in.stream()), {}));
   } else {
-    for (std::string line; std::getline(in, line);) encode(line);
+    for (std::string line; std::getline(in.stream(), line);) encode(line);
   }
-  if (in.bad()) fail("{}: cannot read", flags.file);
+  in.check();
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 #include "compress/quantizer.h"
 
-#include <cmath>
+#include <algorithm>
 
 #include "base/error.h"
 #include "kernels/ops.h"
@@ -41,9 +41,20 @@ std::vector<float> row_maxima(const LinearTask& task, std::span<const float> inp
   return maxima;
 }
 
-float usable_step(float max, float levels) {
-  const float step = max / levels;
-  return step > 0 && std::isfinite(1.0F / step) ? step : 1.0F;
+std::vector<float> absmax_steps(const LinearTask& task, std::span<const float> input_scale) {
+  std::vector<float> steps = row_maxima(task, input_scale);
+  if (task.recipe.granularity == "tensor") steps = {*std::max_element(steps.begin(), steps.end())};
+  for (float& step : steps) step = usable_step(step, static_cast<float>(levels_of(task.recipe.width)));
+  return steps;
+}
+
+CodedTensorParts parts_of(const LinearTask& task, std::vector<float> scale, std::vector<float> input_scale) {
+  CodedTensorParts parts;
+  parts.rows = task.rows;
+  parts.cols = task.cols;
+  parts.scale = std::move(scale);
+  parts.input_scale = std::move(input_scale);
+  return parts;
 }
 
 }  // namespace twofold

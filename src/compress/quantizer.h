@@ -50,10 +50,14 @@ inline int levels_of(int width) {
   return (1 << (width - 1)) - 1;
 }
 
-/// max / levels; 1 when that is 0, or too small to have an inverse.
-float usable_step(float max, float levels);
-
 /// max |w_rj s_j| over each row, one per row.
 std::vector<float> row_maxima(const LinearTask& task, std::span<const float> input_scale);
+
+/// The steps at which the largest |w_rj s_j| of the tensor, or of each row, becomes levels_of(width): one, or
+/// one per row, as the recipe's granularity says.
+std::vector<float> absmax_steps(const LinearTask& task, std::span<const float> input_scale);
+
+/// What belongs to the integers that a quantizer made.
+CodedTensorParts parts_of(const LinearTask& task, std::vector<float> scale, std::vector<float> input_scale);
 
 }  // namespace twofold

@@ -14,8 +14,7 @@ QuantizedLinear quantize_entquant(const LinearTask& task, std::vector<float> inp
   const std::vector<float> maxima = row_maxima(task, input_scale);
   QuantizedLinear out;
   out.matrix.q.resize(task.weights.size());
-  std::vector<float>& steps = out.matrix.parts.scale;
-  steps.resize(maxima.size());
+  std::vector<float> steps(maxima.size());
   task.pool.run(maxima.size(), [&](std::size_t begin, std::size_t end, int) {
     std::vector<float> row(cols);
     for (std::size_t r = begin; r < end; ++r) {
@@ -49,9 +48,7 @@ QuantizedLinear quantize_entquant(const LinearTask& task, std::vector<float> inp
       }
     }
   });
-  out.matrix.parts.rows = task.rows;
-  out.matrix.parts.cols = task.cols;
-  out.matrix.parts.input_scale = std::move(input_scale);
+  out.matrix.parts = parts_of(task, std::move(steps), std::move(input_scale));
   return out;
 }
 

@@ -9,9 +9,7 @@ namespace twofold {
 QuantizedLinear quantize_rtn(const LinearTask& task, std::vector<float> input_scale) {
   const std::size_t cols = task.width();
   const auto levels = static_cast<float>(levels_of(task.recipe.width));
-  std::vector<float> steps = row_maxima(task, input_scale);
-  if (task.recipe.granularity == "tensor") steps = {*std::max_element(steps.begin(), steps.end())};
-  for (float& step : steps) step = usable_step(step, levels);
+  std::vector<float> steps = absmax_steps(task, input_scale);
   QuantizedLinear out;
   out.matrix.q.resize(task.weights.size());
   task.pool.run(static_cast<std::size_t>(task.rows), [&](std::size_t begin, std::size_t end, int) {
@@ -23,10 +21,7 @@ QuantizedLinear quantize_rtn(const LinearTask& task, std::vector<float> input_sc
       }
     }
   });
-  out.matrix.parts.rows = task.rows;
-  out.matrix.parts.cols = task.cols;
-  out.matrix.parts.scale = std::move(steps);
-  out.matrix.parts.input_scale = std::move(input_scale);
+  out.matrix.parts = parts_of(task, std::move(steps), std::move(input_scale));
   return out;
 }
 

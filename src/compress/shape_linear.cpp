@@ -17,16 +17,8 @@ QuantizedLinear shape_linear(const LinearSpec& linear, std::span<float> weights,
   if (scales.empty()) scales = find_scaler(recipe.scaler).scales(task);
   if (recipe.sparsity > 0) find_pruner(recipe.pruner).prune(task);
   QuantizedLinear out = find_quantizer(recipe.quantizer).quantize(task, std::move(scales));
-  const bool seen =
-      std::any_of(statistics.abs_max.begin(), statistics.abs_max.end(), [](float a) { return a > 0; });
-  if (seen && recipe.activations == ActivationMode::kPerTensorStatic) {
-    const std::vector<float>& s = out.matrix.parts.input_scale;
-    float max = 0;  // of |X / s| over the calibration text
-    for (std::size_t j = 0; j < statistics.abs_max.size(); ++j) {
-      max = std::max(max, statistics.abs_max[j] / (s.empty() ? 1.0F : s[j]));
-    }
-    out.matrix.parts.activation_step = usable_step(max, 127);
-  }
+  if (recipe.activations == ActivationMode::kPerTensorStatic)
+    out.matrix.parts.activation_step = static_activation_step(statistics, out.matrix.parts.input_scale);
   return out;
 }
 

@@ -21,12 +21,6 @@ namespace {
 constexpr std::size_t kBlock = 1 << 16;  // elements per unit of parallel work
 constexpr std::size_t kScoreBlock = 16;
 
-/// The step for values up to `abs_max`; 1 when they are all zero, or too small for a step to have an inverse.
-float usable_step(float abs_max) {
-  const float step = abs_max / 127.0F;
-  return step > 0 && std::isfinite(1.0F / step) ? step : 1.0F;
-}
-
 /// Index of the first element that is not finite, or `values.size()`.
 std::size_t first_bad(std::span<const float> values) {
   constexpr std::uint32_t kInfinity = 0x7f800000;  // all NaN lie above it once the sign is off
@@ -146,6 +140,10 @@ std::optional<float> score_of_rank(std::span<const float> weights, std::span<con
   return *nth;
 }
 
+bool seen(const ChannelStatistics& statistics) {
+  return std::any_of(statistics.abs_max.begin(), statistics.abs_max.end(), [](float a) { return a > 0; });
+}
+
 }  // namespace
 
 std::vector<float> dc_scales(std::span<const float> abs_max, double alpha) {
@@ -203,6 +201,19 @@ QuantizedMatrix quantize_per_row(std::span<const float> weights, std::int64_t ro
   return out;
 }
 
+float usable_step(float max, float levels) {
+  const float step = max / levels;
+  return step > 0 && std::isfinite(1.0F / step) ? step : 1.0F;
+}
+
+float static_activation_step(const ChannelStatistics& statistics, std::span<const float> input_scale) {
+  if (!seen(statistics)) return 0;
+  float max = 0;  // of |X'| = |X / s|
+  for (std::size_t j = 0; j < statistics.abs_max.size(); ++j)
+    max = std::max(max, statistics.abs_max[j] / (input_scale.empty() ? 1.0F : input_scale[j]));
+  return usable_step(max);
+}
+
 void prune(std::span<const float> weights, std::span<const float> abs_max, double sparsity,
            std::span<std::int8_t> q, ThreadPool& pool) {
   const auto count = static_cast<std::size_t>(sparsity * static_cast<double>(weights.size()));
@@ -227,18 +238,10 @@ QuantizedMatrix stage_one(std::span<const float> weights, std::int64_t rows, std
                                   : std::vector<float>{};
   QuantizedMatrix out = quantize_per_tensor(weights, rows, cols, std::move(scales), pool);
   // An expert that no calibration token was sent to: its channels count alike, its step is found at run time.
-  const bool seen =
-      std::any_of(statistics.abs_max.begin(), statistics.abs_max.end(), [](float a) { return a > 0; });
-  const std::vector<float> alike(seen ? 0 : statistics.abs_max.size(), 1.0F);
-  prune(weights, seen ? statistics.abs_max : alike, recipe.sparsity, out.q, pool);
-  if (seen && recipe.activations == ActivationMode::kPerTensorStatic) {
-    float max = 0;  // of |X'| = |X / s| over the calibration text
-    for (std::size_t j = 0; j < statistics.abs_max.size(); ++j) {
-      const float s = out.parts.input_scale.empty() ? 1.0F : out.parts.input_scale[j];
-      max = std::max(max, statistics.abs_max[j] / s);
-    }
-    out.parts.activation_step = usable_step(max);
-  }
+  const std::vector<float> alike(seen(statistics) ? 0 : statistics.abs_max.size(), 1.0F);
+  prune(weights, alike.empty() ? statistics.abs_max : alike, recipe.sparsity, out.q, pool);
+  if (recipe.activations == ActivationMode::kPerTensorStatic)
+    out.parts.activation_step = static_activation_step(statistics, out.parts.input_scale);
   return out;
 }
 

@@ -34,6 +34,13 @@ QuantizedMatrix quantize_per_tensor(std::span<const float> weights, std::int64_t
 QuantizedMatrix quantize_per_row(std::span<const float> weights, std::int64_t rows, std::int64_t cols,
                                  ThreadPool& pool);
 
+/// max / levels, the step for values up to `max`; 1 when that is 0, or too small to have an inverse.
+float usable_step(float max, float levels = 127);
+
+/// The INT8 step of a layer's activations X / s over the calibration text; 0, which is per token, when no
+/// token came to the layer. `input_scale` may be empty: all 1.
+float static_activation_step(const ChannelStatistics& statistics, std::span<const float> input_scale);
+
 /// Sets to zero the `sparsity` share of weights with the smallest |W_ij| * a_j over the whole matrix (eq. 4).
 void prune(std::span<const float> weights, std::span<const float> abs_max, double sparsity,
            std::span<std::int8_t> q, ThreadPool& pool);

@@ -17,11 +17,12 @@
 namespace twofold {
 namespace {
 
-// Bytes ahead of the plane, which is read more slowly than hardware prefetchers follow.
-constexpr std::ptrdiff_t kPlaneAhead = 2048;
+// Bytes ahead of the plane, which is read more slowly than hardware prefetchers follow: a page, where those
+// stop.
+constexpr std::ptrdiff_t kPlaneAhead = 4096;
 
 inline void prefetch(const std::uint8_t* p) {
-  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0);
+  _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T1);
 }
 
 struct Pair256 {
@@ -352,32 +353,37 @@ inline void tiered_groups(const PlaneClass& c, std::size_t rows, std::size_t gro
   }
 }
 
-/// The groups of a class that is not raw, `groups` in each of the rows.
+/// The groups of a class with symbols, `groups` in each of the rows.
 template <typename Sink>
-inline void class_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
-                         Sink& sink) {
-  if (c.root_bits == 0) {
-    switch (c.low_bits) {
-      case 1:
-        return packed_groups<1>(rows, groups, cursor, sink);
-      case 2:
-        return packed_groups<2>(rows, groups, cursor, sink);
-      case 3:
-        return packed_groups<3>(rows, groups, cursor, sink);
-      case 4:
-        return packed_groups<4>(rows, groups, cursor, sink);
-      case 5:
-        return packed_groups<5>(rows, groups, cursor, sink);
-      case 6:
-        return packed_groups<6>(rows, groups, cursor, sink);
-      default:
-        return packed_groups<7>(rows, groups, cursor, sink);
-    }
-  }
+inline void symbol_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                          Sink& sink) {
   const int codes = c.symbols << c.low_bits;
   if (codes <= 16) return tiered_groups<Lookup::kSixteen>(c, rows, groups, cursor, sink);
   if (codes <= 32) return tiered_groups<Lookup::kThirtyTwo>(c, rows, groups, cursor, sink);
   return tiered_groups<Lookup::kSymbols>(c, rows, groups, cursor, sink);
+}
+
+/// The groups of a class that is not raw, `groups` in each of the rows.
+template <typename Sink>
+inline void class_groups(const PlaneClass& c, std::size_t rows, std::size_t groups, PlaneCursor& cursor,
+                         Sink& sink) {
+  if (c.root_bits > 0) return symbol_groups(c, rows, groups, cursor, sink);
+  switch (c.low_bits) {
+    case 1:
+      return packed_groups<1>(rows, groups, cursor, sink);
+    case 2:
+      return packed_groups<2>(rows, groups, cursor, sink);
+    case 3:
+      return packed_groups<3>(rows, groups, cursor, sink);
+    case 4:
+      return packed_groups<4>(rows, groups, cursor, sink);
+    case 5:
+      return packed_groups<5>(rows, groups, cursor, sink);
+    case 6:
+      return packed_groups<6>(rows, groups, cursor, sink);
+    default:
+      return packed_groups<7>(rows, groups, cursor, sink);
+  }
 }
 
 }  // namespace

@@ -19,6 +19,8 @@ constexpr int kUsualDifference = 7;
 // Estimated cycles, per group of 64 weights except for a correction.
 constexpr double kCorrectionCycles = 5;
 constexpr std::array<double, 3> kSubPlaneCycles{2.5, 1.2, 1};  // of 1, 2 and 4 bits
+// Of a product with weights of a fixed width of 1 to 8 bits.
+constexpr std::array<double, kPlaneRawBits> kPackedCycles{6, 4, 7, 2.5, 6, 5.5, 8, 4.5};
 constexpr double kFollowCycles = 4.5;      // a level known from the plane or the level before
 constexpr double kCompareCycles = 6;       // level 0 else
 constexpr double kCompareAgainCycles = 8;  // another one that must look at codes
@@ -217,16 +219,21 @@ std::vector<int> ranked_values(const std::array<double, 256>& counts, int low_bi
   return ranked;
 }
 
-}  // namespace
+struct PackedChoice {
+  PlaneClass best;
+  double cost = 0;  // bits, and cycles at their price
+};
 
-PlaneClass plan_packed(const Histogram& histogram, CyclePrice price) {
+PackedChoice find_packed(const Histogram& histogram, CyclePrice price) {
   const std::array<double, 256> counts = by_value(histogram);
   const double n = sum(counts);
   int middle = 0;  // the median: a good window has it
   for (double below = counts[0]; below < n / 2; below += counts[static_cast<std::size_t>(++middle)]) {
   }
-  PlaneClass best = raw_class();
-  double best_cost = 8 * n;
+  const auto plane_cost = [&](int bits) {
+    return n * (bits + kPackedCycles[static_cast<std::size_t>(bits) - 1] * price);
+  };
+  PackedChoice choice{raw_class(), plane_cost(kPlaneRawBits)};
   for (int bits = 1; bits < kPlaneRawBits; ++bits) {
     const int window = 1 << bits;
     for (int low = std::max(0, middle - window + 1); low <= middle && low + window <= 256; ++low) {
@@ -236,17 +243,25 @@ PlaneClass plan_packed(const Histogram& histogram, CyclePrice price) {
         if (distance > 0)
           corrections += counts[static_cast<std::size_t>(v)] * steps(distance, kUsualDifference);
       }
-      const double cost = n * (bits + unpack_cycles(bits) * price) +
-                          corrections * (kCorrectionBits + correction_price(price));
-      if (cost < best_cost) {
-        best_cost = cost;
-        best = PlaneClass{};
-        best.low_bits = bits;
-        best.base = low - 128;
-      }
+      const double cost = plane_cost(bits) + corrections * (kCorrectionBits + correction_price(price));
+      if (cost >= choice.cost) continue;
+      choice.cost = cost;
+      choice.best = PlaneClass{};
+      choice.best.low_bits = bits;
+      choice.best.base = low - 128;
     }
   }
-  return best;
+  return choice;
+}
+
+}  // namespace
+
+PlaneClass plan_packed(const Histogram& histogram, CyclePrice price) {
+  return find_packed(histogram, price).best;
+}
+
+double packed_cost(const Histogram& histogram, CyclePrice price) {
+  return find_packed(histogram, price).cost;
 }
 
 PlaneClass plan_tiered(const Histogram& histogram, CyclePrice price) {

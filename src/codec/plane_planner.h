@@ -12,6 +12,8 @@ using CyclePrice = double;
 
 /// The cheapest fixed width: codes for a window of consecutive values, corrections for the others.
 PlaneClass plan_packed(const Histogram& histogram, CyclePrice price);
+/// What that costs, in bits, with the cycles of products at their price.
+double packed_cost(const Histogram& histogram, CyclePrice price);
 
 /// The cheapest prefix code of the kind PlaneClass can describe.
 PlaneClass plan_tiered(const Histogram& histogram, CyclePrice price);

@@ -1,17 +1,22 @@
 #include "runtime/memory_budget.h"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 
 #include "base/error.h"
 #include "base/json.h"
+#include "base/memory.h"
 #include "base/progress.h"
 
 namespace twofold {
 
 namespace {
 
-constexpr std::int64_t kLeastBlock = 16;                         // tokens of a prompt's pass
+// Parts of the program that have not run yet, stacks and allocators of threads.
+constexpr std::uint64_t kProgram = std::uint64_t{4} << 20;
+constexpr std::uint64_t kThread = std::uint64_t{128} << 10;
+
 constexpr std::uint64_t kMostBuffer = std::uint64_t{256} << 20;  // more does not hide more
 constexpr std::uint64_t kMegabyte = 1'000'000;
 
@@ -29,10 +34,19 @@ class Splitter {
     cache_ = cache_bytes(spec, options.use.sequences, options.use.context);
     for (const WeightSize& weight : needs.weights) all_ += weight.resident_bytes();
     smallest_buffer_ = options.buffer > 0 ? options.buffer : 2 * needs.largest_part;
+    if (!options.plan.empty()) planned_ = planned_bytes();
   }
 
   MemorySplit split() const {
-    const Fixed least = fixed(kLeastBlock);
+    const Fixed least = fixed(kLeastBlockTokens);
+    if (planned_ && options_.budget < least.total + least_for_weights()) {
+      fail(
+          "residency plan: its resident weights take {}, a buffer for others {}, but {} of the budget of {} "
+          "are left",
+          format_bytes(*planned_), format_bytes(least_for_weights() - *planned_),
+          format_bytes(options_.budget - std::min(options_.budget, least.total)),
+          format_bytes(options_.budget));
+    }
     const std::uint64_t smallest = std::max(least.total + least_for_weights(), needs_.peak);
     if (options_.budget < smallest) refuse(least, least_for_weights(), smallest);
 
@@ -43,12 +57,16 @@ class Splitter {
       result.plan = spread_residency(needs_.weights, room);
     } else {
       std::uint64_t buffer = options_.buffer;
-      if (buffer == 0)
-        buffer = std::clamp(room / 8, smallest_buffer_, std::max(kMostBuffer, smallest_buffer_));
+      if (planned_ == all_) {
+        buffer = 0;
+      } else if (buffer == 0) {
+        const std::uint64_t share = planned_ ? room - std::min(room, *planned_) : room / 8;
+        buffer = std::clamp(share, smallest_buffer_, std::max(kMostBuffer, smallest_buffer_));
+      }
       if (room < buffer) refuse(least, buffer, least.total + buffer);
       room -= buffer;
       result.report.buffer = buffer;
-      result.plan = options_.plan.empty() ? spread_residency(needs_.weights, room) : given_plan(room);
+      result.plan = options_.plan.empty() ? spread_residency(needs_.weights, room) : given_plan();
     }
     MemoryReport& report = result.report;
     std::uint64_t whole_buffer = 0;  // holds all streamed weights at once
@@ -67,8 +85,21 @@ class Splitter {
   }
 
  private:
-  /// All of them resident, or all streamed.
-  std::uint64_t least_for_weights() const { return std::min(all_, smallest_buffer_); }
+  /// As planned; else all of them resident, or all streamed.
+  std::uint64_t least_for_weights() const {
+    if (!planned_) return std::min(all_, smallest_buffer_);
+    return *planned_ < all_ ? *planned_ + smallest_buffer_ : all_;
+  }
+
+  /// What the plan's residents take.
+  std::uint64_t planned_bytes() const {
+    std::uint64_t bytes = 0;
+    for (const WeightSize& weight : needs_.weights) {
+      const auto it = options_.plan.find(weight.name);
+      if (it != options_.plan.end() && it->second == Residency::kResident) bytes += weight.resident_bytes();
+    }
+    return bytes;
+  }
 
   Fixed fixed(std::int64_t block) const {
     Fixed result;
@@ -83,7 +114,7 @@ class Splitter {
   /// lost to resident weights in every pass after it. An eighth of what is left is for them.
   Fixed choose_block(const Fixed& least) const {
     const std::uint64_t room = options_.budget - needs_.process - cache_;
-    for (std::int64_t block = std::max(options_.use.prompt, kLeastBlock); block > kLeastBlock;
+    for (std::int64_t block = std::max(options_.use.prompt, kLeastBlockTokens); block > kLeastBlockTokens;
          block = (block + 1) / 2) {
       const Fixed candidate = fixed(block);
       const bool small =
@@ -93,21 +124,15 @@ class Splitter {
     return least;
   }
 
-  ResidencyPlan given_plan(std::uint64_t room) const {
+  ResidencyPlan given_plan() const {
     ResidencyPlan plan;
-    std::uint64_t resident = 0;
     for (const WeightSize& weight : needs_.weights) {
       const auto it = options_.plan.find(weight.name);
       const Residency residency = it == options_.plan.end() ? Residency::kStreamed : it->second;
-      if (residency == Residency::kResident) resident += weight.resident_bytes();
       plan[weight.name] = residency;
     }
     for (const auto& [name, residency] : options_.plan) {
       if (!plan.contains(name)) fail("residency plan: {}: the model has no such weight", json_quote(name));
-    }
-    if (resident > room) {
-      fail("residency plan: its resident weights take {}, but {} of the budget of {} are left for them",
-           format_bytes(resident), format_bytes(room), format_bytes(options_.budget));
     }
     return plan;
   }
@@ -131,9 +156,14 @@ class Splitter {
   std::uint64_t cache_ = 0;
   std::uint64_t all_ = 0;  // memory for all weights
   std::uint64_t smallest_buffer_ = 0;
+  std::optional<std::uint64_t> planned_;  // what the residents of a given plan take
 };
 
 }  // namespace
+
+std::uint64_t process_memory(int threads) {
+  return rss_bytes() + kProgram + kThread * static_cast<std::uint64_t>(threads + 1);
+}
 
 MemorySplit split_budget(const ModelSpec& spec, const MemoryOptions& options, const MemoryNeeds& needs) {
   return Splitter(spec, options, needs).split();

@@ -8,6 +8,13 @@
 
 namespace twofold {
 
+/// The fewest tokens that a prompt's pass is cut to.
+inline constexpr std::int64_t kLeastBlockTokens = 16;
+
+/// Memory of this process with so many threads: what it has in memory now and what it will need beside
+/// weights, caches and scratch.
+std::uint64_t process_memory(int threads);
+
 /// What a budget has to hold, beside what MemoryOptions says.
 struct MemoryNeeds {
   std::uint64_t process = 0;        // in use when nothing of the weights is in memory

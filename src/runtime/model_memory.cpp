@@ -9,10 +9,6 @@ namespace twofold {
 
 namespace {
 
-// Parts of the program that have not run yet, stacks and allocators of threads.
-constexpr std::uint64_t kProgram = std::uint64_t{4} << 20;
-constexpr std::uint64_t kThread = std::uint64_t{128} << 10;
-
 constexpr std::int64_t kLargeMatrix = std::int64_t{1} << 20;  // weights
 
 std::int64_t rows_of_unit(const Linear& linear) {
@@ -89,7 +85,7 @@ void Model::keep_budget() {
   checkpoint().release_all();
   return_free_memory();
   needs.peak = peak_rss_bytes();
-  needs.process = rss_bytes() + kProgram + kThread * static_cast<std::uint64_t>(needs.scratch.threads + 1);
+  needs.process = process_memory(needs.scratch.threads);
 
   MemoryUse& use = options_.memory.use;
   use.context = std::min(use.context, spec_.max_positions);

@@ -16,6 +16,7 @@ namespace {
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 
 struct Outcome {
   int code = -1;
@@ -94,8 +95,28 @@ TEST_F(Memory, TextsAndPerplexitiesAreTheSameUnderABudget) {
   EXPECT_EQ(evaluated.out, run(eval).out);
 }
 
+TEST_F(Memory, APlanSaysWhatIsStreamed) {
+  const std::string path = synthesize("raw");
+  const std::string run_flags = "run -m '" + path + "' -p 'some text' -n 8 --temp 0";
+  const auto with_plan = [&](const std::string& weight) {
+    const std::string file = directory_ / (weight + ".json");
+    write_file(file, R"({"twofold_plan": 1, "codec": "raw", "tensors": {")" + weight +
+                         R"(": {"codec": "raw", "residency": "resident"}}})");
+    return run(run_flags + " --memory 200MB --plan '" + file + "'");
+  };
+  const Outcome planned = with_plan("lm_head.weight");
+  EXPECT_EQ(planned.code, 0) << planned.err;
+  EXPECT_EQ(planned.out, run(run_flags).out);
+  EXPECT_THAT(planned.err, HasSubstr("read in every pass"));
+  EXPECT_THAT(planned.err, Not(HasSubstr("weights 0 bytes")));
+  const Outcome unknown = with_plan("no.such.weight");
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_THAT(unknown.err, HasSubstr("\"no.such.weight\""));
+}
+
 TEST_F(Memory, FlagsThatMakeNoSenseAreUsageErrors) {
-  for (const char* flags : {"--memory much", "--memory 0", "--buffer 1MB", "--memory 1GB --buffer x"}) {
+  for (const char* flags :
+       {"--memory much", "--memory 0", "--buffer 1MB", "--memory 1GB --buffer x", "--plan p.json"}) {
     const Outcome outcome = run("run -m '" + kDemo + "' -p x " + flags);
     EXPECT_EQ(outcome.code, 2) << flags;
     EXPECT_THAT(outcome.err, HasSubstr("twofold: --")) << flags;

@@ -14,8 +14,11 @@
 #include "cli/output.h"
 #include "cli/size_text.h"
 #include "cli/table.h"
+#include "plan/model_timing.h"
 #include "plan/pass_overhead.h"
 #include "plan/plan_report.h"
+#include "runtime/memory_budget.h"
+#include "text/tokenizer.h"
 
 namespace twofold {
 
@@ -32,6 +35,7 @@ struct Flags {
   std::filesystem::path profile;
   std::filesystem::path output;
   std::filesystem::path svg;
+  bool profile_only = false;
   bool json = false;
 };
 
@@ -122,6 +126,19 @@ MachineProfile find_profile(const Flags& flags) {
   return load_profile(path);
 }
 
+/// Memory of a program that has opened the model, without its weights.
+std::uint64_t opened_memory(const std::string& directory, int threads) {
+  if (!Container::is_container(directory)) return 0;  // refused later
+  const Container container(directory);
+  std::unique_ptr<Tokenizer> tokenizer;
+  try {
+    tokenizer = load_tokenizer(directory);
+  } catch (const Error&) {
+    // A model without one can be measured, if not run.
+  }
+  return process_memory(threads);
+}
+
 void plan(const Flags& flags) {
   std::optional<std::uint64_t> memory;
   if (!flags.memory.empty()) memory = parse_size(flags.memory, "--memory");
@@ -139,18 +156,24 @@ void plan(const Flags& flags) {
     throw UsageError(fmt::format("--scheme-codec: {} is not among --codecs", flags.scheme_codec));
   MachineProfile machine = find_profile(flags);
   const int threads = machine.nearest_threads(flags.options.threads);
+  PlannerOptions options = flags.options;
+  options.process = opened_memory(flags.model, threads);
   Progress bar("Planning", 1000);
   std::uint64_t shown = 0;
+  const auto show = [&](double done) {
+    const auto now = static_cast<std::uint64_t>(1000 * done);
+    bar.advance(now - shown);
+    shown = now;
+  };
+  const double sizes = flags.profile_only ? 1 : 0.5;  // of the work
   ModelCosts model = [&] {
     ThreadPool pool(flags.options.threads);
-    return load_model_costs(flags.model, codecs, pool, [&](double done) {
-      const auto now = static_cast<std::uint64_t>(1000 * done);
-      bar.advance(now - shown);
-      shown = now;
-    });
+    return load_model_costs(flags.model, codecs, pool, [&](double done) { show(sizes * done); });
   }();
+  if (!flags.profile_only)
+    time_model(model, machine, threads, [&](double done) { show(sizes + (1 - sizes) * done); });
   const double overhead = measure_pass_overhead(model.spec, threads, flags.options.context);
-  const Planner planner(std::move(model), std::move(machine), flags.options, overhead);
+  const Planner planner(std::move(model), std::move(machine), options, overhead);
   const std::vector<PlanRow> rows = common_plans(planner, flags.scheme_codec, memory);
   const BestPlan best = flags.objective == "speed" ? planner.fastest(memory) : planner.smallest(seconds);
   if (!flags.output.empty()) save_plan(planner, best, flags.output);
@@ -190,6 +213,8 @@ void add_plan_command(CLI::App& app) {
   command->add_option("--scheme-codec", flags->scheme_codec, "Codec of the rows `1 in N`")
       ->capture_default_str();
   command->add_option("--profile", flags->profile, "File of `measure`, in place of the one in the cache");
+  command->add_flag("--profile-only", flags->profile_only,
+                    "Predict from the profile alone, without timing products of the model's own weights");
   command->add_option("-o,--output", flags->output, "Write the chosen plan for compress, transcode and run");
   command->add_option("--svg", flags->svg, "Draw tokens/s over memory, compressed and not");
   command->add_flag("--json", flags->json, "Print as JSON");

@@ -1,6 +1,5 @@
 #include "plan/measure.h"
 
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,7 +7,6 @@
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
@@ -16,10 +14,11 @@
 #include "base/cpu.h"
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/memory.h"
 #include "base/random.h"
 #include "base/thread_pool.h"
 #include "codec/entropy.h"
-#include "format/container.h"
+#include "plan/product_timing.h"
 #include "runtime/linear.h"
 
 namespace twofold {
@@ -28,61 +27,7 @@ namespace {
 
 constexpr std::int64_t kTileWeights = 1 << 21;   // weights that are coded; larger matrices repeat them
 constexpr std::int64_t kChunkWeights = 1 << 16;  // as the container cuts them
-constexpr double kSampleSeconds = 0.03;          // of one timing
 constexpr double kColumnSpread = 0.35;           // of the logarithm of the columns' scales, as layers have
-
-double seconds(const std::function<void()>& function) {
-  const auto begin = std::chrono::steady_clock::now();
-  function();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-/// The lower quartile of times: whatever else the machine does only ever makes them longer.
-double quartile(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return values[values.size() / 4];
-}
-
-/// Memory in small pages, as that of a mapped file.
-class Memory {
- public:
-  explicit Memory(std::size_t bytes) : size_(std::max<std::size_t>(bytes, 1)) {
-    void* p = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (p == MAP_FAILED) throw std::bad_alloc();
-    data_ = static_cast<std::uint8_t*>(p);
-#ifdef MADV_NOHUGEPAGE
-    madvise(p, size_, MADV_NOHUGEPAGE);
-#endif
-  }
-  ~Memory() {
-    munmap(data_, size_);
-  }
-  Memory(const Memory&) = delete;
-  Memory& operator=(const Memory&) = delete;
-  std::span<std::uint8_t> bytes() {
-    return {data_, size_};
-  }
-
- private:
-  std::uint8_t* data_ = nullptr;
-  std::size_t size_ = 0;
-};
-
-/// Memory that one set of matrices after the other uses.
-class Arena {
- public:
-  /// The first bytes; what was there is lost.
-  std::span<std::uint8_t> take(std::size_t bytes) {
-    if (!memory_ || memory_->bytes().size() < bytes) {
-      memory_.reset();
-      memory_.emplace(bytes);
-    }
-    return memory_->bytes().first(bytes);
-  }
-
- private:
-  std::optional<Memory> memory_;
-};
 
 /// Gaussian weights with columns of uneven size whose order-0 entropy is `bits`.
 std::vector<std::int8_t> gaussian_weights(std::int64_t rows, std::int64_t cols, double bits) {
@@ -127,150 +72,9 @@ std::vector<std::int8_t> gaussian_weights(std::int64_t rows, std::int64_t cols, 
   return weights;
 }
 
-/// Chunks of a matrix of so many columns, coded.
-struct Tile {
-  const Codec* codec = nullptr;
-  std::int64_t cols = 0;
-  std::int64_t rows_per_chunk = 0;
-  std::vector<std::uint8_t> table;
-  std::vector<std::vector<std::uint8_t>> chunks;
-  std::uint64_t weights = 0;
-  std::uint64_t bytes = 0;  // with padding
-
-  double bits_per_weight() const { return 8 * static_cast<double>(bytes) / static_cast<double>(weights); }
-};
-
 std::int64_t rows_per_chunk(std::int64_t cols) {
   const std::int64_t most = std::max<std::int64_t>(1, kChunkWeights / cols);
   return most >= 16 ? most / 16 * 16 : most;  // whole tiles of the kernels
-}
-
-Tile code_tile(const Codec& codec, std::span<const std::int8_t> weights, std::int64_t cols,
-               ThreadPool& pool) {
-  Tile tile;
-  tile.codec = &codec;
-  tile.cols = cols;
-  tile.rows_per_chunk = rows_per_chunk(cols);
-  tile.table = codec.make_table(weights, cols);
-  const auto chunk = static_cast<std::size_t>(tile.rows_per_chunk * cols);
-  tile.chunks.resize(weights.size() / chunk);
-  pool.run(tile.chunks.size(), [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i)
-      codec.encode(tile.table, weights.subspan(i * chunk, chunk), cols, tile.chunks[i]);
-  });
-  for (const auto& bytes : tile.chunks) tile.bytes += align_up(bytes.size());
-  tile.weights = tile.chunks.size() * chunk;
-  return tile;
-}
-
-/// Matrices of about `call_weights` weights made of the tile's chunks, one after the other in memory.
-class Matrices {
- public:
-  Matrices(const Tile& tile, std::int64_t call_weights, std::uint64_t total_bytes, Arena& arena)
-      : per_matrix_(std::max<std::int64_t>(1, call_weights / (tile.rows_per_chunk * tile.cols))),
-        count_(matrix_count(tile, per_matrix_, total_bytes)),
-        memory_(arena.take(memory_bytes(tile, per_matrix_, count_))) {
-    std::size_t at = 0;
-    std::size_t next = 0;  // chunk of the tile
-    for (std::size_t m = 0; m < count_; ++m) {
-      CodedTensor tensor;
-      tensor.name = "weight";
-      tensor.file = "memory";
-      tensor.codec = tile.codec;
-      tensor.rows = tile.rows_per_chunk * per_matrix_;
-      tensor.cols = tile.cols;
-      tensor.rows_per_chunk = tile.rows_per_chunk;
-      tensor.scale = {1.0F};
-      tensor.decoder = tile.codec->make_decoder(tile.table, tile.cols);
-      const std::size_t begin = at;
-      for (std::int64_t c = 0; c < per_matrix_; ++c) {
-        const auto& chunk = tile.chunks[next];
-        next = (next + 1) % tile.chunks.size();
-        tensor.index.insert(tensor.index.end(), {at - begin, chunk.size(), 0});
-        std::copy(chunk.begin(), chunk.end(), memory_.begin() + static_cast<std::ptrdiff_t>(at));
-        at += align_up(chunk.size());
-      }
-      tensor.data = memory_.subspan(begin, at - begin);
-      tensors_.push_back(std::move(tensor));
-    }
-    for (const CodedTensor& tensor : tensors_)
-      linears_.push_back(make_coded_linear(tensor, ActivationMode::kPerToken, {}));
-    x_.resize(static_cast<std::size_t>(tile.cols));
-    Random random(1);
-    for (float& value : x_) value = static_cast<float>(random.uniform()) - 0.5F;
-    y_.resize(static_cast<std::size_t>(tensors_[0].rows));
-  }
-
-  std::int64_t cols() const { return tensors_[0].cols; }
-  double weights_per_call() const {
-    return static_cast<double>(tensors_[0].rows) * static_cast<double>(tensors_[0].cols);
-  }
-
-  /// Seconds of a product. Goes on from one matrix to the next, so that none is in the caches.
-  double call_seconds(Workspace& workspace, int repetitions) {
-    std::vector<double> times;
-    for (int i = 0; i <= repetitions; ++i) {
-      check_interrupt();
-      int calls = 0;
-      double time = 0;
-      while (time < kSampleSeconds && (calls == 0 || calls < static_cast<int>(linears_.size()))) {
-        time += seconds([&] {
-          multiply_group(std::array<const Linear*, 1>{linears_[next_].get()}, x_.data(), 1,
-                         std::array{y_.data()}, workspace);
-        });
-        next_ = (next_ + 1) % linears_.size();
-        ++calls;
-      }
-      if (i > 0) times.push_back(time / calls);
-    }
-    return quartile(times);
-  }
-
-  /// Seconds of putting an input into the form that products take.
-  double prepare_seconds(Workspace& workspace, int repetitions) {
-    std::vector<double> times;
-    LinearInput input;
-    for (int i = 0; i < 8 * repetitions; ++i)
-      times.push_back(seconds([&] { linears_[0]->prepare(x_.data(), 1, input, workspace.pool()); }));
-    return quartile(times);
-  }
-
- private:
-  static std::size_t matrix_count(const Tile& tile, std::int64_t chunks, std::uint64_t total_bytes) {
-    const double each = static_cast<double>(tile.bytes) * static_cast<double>(chunks) /
-                        static_cast<double>(tile.chunks.size());
-    return std::max<std::size_t>(
-        2, static_cast<std::size_t>(std::ceil(static_cast<double>(total_bytes) / each)));
-  }
-  static std::size_t memory_bytes(const Tile& tile, std::int64_t chunks, std::size_t count) {
-    const std::size_t all = static_cast<std::size_t>(chunks) * count;
-    return (all / tile.chunks.size() + 1) * tile.bytes;
-  }
-
-  std::int64_t per_matrix_;
-  std::size_t count_;
-  std::span<std::uint8_t> memory_;
-  std::size_t next_ = 0;  // matrix to multiply with
-  std::vector<CodedTensor> tensors_;
-  std::vector<std::unique_ptr<Linear>> linears_;
-  AlignedVector<float> x_, y_;
-};
-
-/// Reads memory in so many streams: which number is read fastest differs among machines.
-template <std::size_t kStreams>
-std::uint64_t read_words(std::span<const std::uint8_t> bytes) {
-  const std::size_t part = bytes.size() / kStreams / kAlignment * kAlignment;
-  std::uint64_t sums[8] = {};
-  for (std::size_t i = 0; i < part; i += kAlignment) {
-    for (std::size_t s = 0; s < kStreams; ++s) {
-      std::uint64_t words[8];
-      std::memcpy(words, bytes.data() + s * part + i, sizeof words);
-      for (std::size_t k = 0; k < 8; ++k) sums[k] += words[k];
-    }
-  }
-  std::uint64_t sum = 0;
-  for (const std::uint64_t s : sums) sum += s;
-  return sum;
 }
 
 std::vector<int> thread_counts(int cores) {
@@ -298,7 +102,7 @@ class Measurer {
   }
 
   MachineProfile run() {
-    const double total = seconds([&] {
+    const double total = time_seconds([&] {
       measure_reading();
       for (std::size_t c = 0; c < options_.codecs.size(); ++c) {
         for (std::size_t t = 0; t < profile_.threads.size(); ++t) {
@@ -353,9 +157,10 @@ class Measurer {
         step();  // the same for all entropies
         continue;
       }
-      const Tile tile = code_tile(codec, values, options_.base_columns, largest().pool());
+      const CodedTile tile = code_tile(codec, values, options_.base_columns,
+                                       rows_per_chunk(options_.base_columns), largest().pool());
       if (speed(c, 0).points.empty()) measure_call(c, tile);
-      Matrices matrices(tile, options_.call_weights, bytes_, arena_);
+      ProductTimer matrices(tile, options_.call_weights, bytes_, arena_);
       for (std::size_t t = 0; t < profile_.threads.size(); ++t)
         speed(c, t).points.push_back({tile.bits_per_weight(), rate(matrices, c, t)});
       step();
@@ -363,16 +168,16 @@ class Measurer {
   }
 
   /// What a product costs besides its weights shows in small ones.
-  void measure_call(std::size_t c, const Tile& tile) {
+  void measure_call(std::size_t c, const CodedTile& tile) {
     std::vector<double> large;
     double large_weights = 0;
     {
-      Matrices matrices(tile, options_.call_weights, bytes_, arena_);
+      ProductTimer matrices(tile, options_.call_weights, bytes_, arena_);
       large_weights = matrices.weights_per_call();
       for (const auto& workspace : workspaces_)
         large.push_back(matrices.call_seconds(*workspace, options_.repetitions));
     }
-    Matrices matrices(tile, options_.call_weights / 8, bytes_, arena_);
+    ProductTimer matrices(tile, options_.call_weights / 8, bytes_, arena_);
     const double weights = matrices.weights_per_call();
     for (std::size_t t = 0; t < workspaces_.size(); ++t) {
       const double small = matrices.call_seconds(*workspaces_[t], options_.repetitions);
@@ -385,7 +190,7 @@ class Measurer {
   }
 
   /// Weights per second without the cost of a call.
-  double rate(Matrices& matrices, std::size_t c, std::size_t t) {
+  double rate(ProductTimer& matrices, std::size_t c, std::size_t t) {
     const double time = matrices.call_seconds(*workspaces_[t], options_.repetitions);
     const double overhead =
         speed(c, t).call_seconds + speed(c, t).channel_seconds * static_cast<double>(matrices.cols());
@@ -401,8 +206,9 @@ class Measurer {
     const double bits = options_.entropies[options_.entropies.size() / 3];
     const std::vector<std::int8_t> values = weights(cols, bits);
     for (std::size_t c = 0; c < options_.codecs.size(); ++c) {
-      const Tile tile = code_tile(find_codec(options_.codecs[c]), values, cols, largest().pool());
-      Matrices matrices(tile, options_.call_weights, bytes_, arena_);
+      const CodedTile tile =
+          code_tile(find_codec(options_.codecs[c]), values, cols, rows_per_chunk(cols), largest().pool());
+      ProductTimer matrices(tile, options_.call_weights, bytes_, arena_);
       for (std::size_t t = 0; t < profile_.threads.size(); ++t) {
         CodecSpeed& speed = this->speed(c, t);
         const double rate = this->rate(matrices, c, t);
@@ -451,17 +257,18 @@ double measure_read_rate(std::span<const std::uint8_t> memory, int threads, int 
   const auto parts = static_cast<std::size_t>(threads);
   const std::size_t size = memory.size() / parts;
   double best = 0;
-  for (const auto read : {read_words<1>, read_words<2>, read_words<4>}) {
+  for (const int streams : kReadStreams) {
     std::vector<double> times;
     for (int i = 0; i <= repetitions; ++i) {
-      const double time = seconds([&] {
+      const double time = time_seconds([&] {
         pool.run(parts, [&](std::size_t begin, std::size_t end, int) {
-          for (std::size_t part = begin; part < end; ++part) sink += read(memory.subspan(part * size, size));
+          for (std::size_t part = begin; part < end; ++part)
+            sink += read_in_streams(memory.subspan(part * size, size), streams);
         });
       });
       if (i > 0) times.push_back(time);
     }
-    best = std::max(best, static_cast<double>(memory.size()) / quartile(times));
+    best = std::max(best, static_cast<double>(memory.size()) / lower_quartile(times));
   }
   return best;
 }

@@ -28,6 +28,7 @@ struct TensorCost {
   std::size_t stored = 0;          // the codec it has, in ModelCosts::codecs
   std::vector<std::uint64_t>
       bytes;  // in each of ModelCosts::codecs, with tables, scales and its part of the index
+  std::vector<double> time_factor;  // of its products' time in each, to that of the profile; empty: 1
 
   std::uint64_t weights() const {
     return static_cast<std::uint64_t>(rows) * static_cast<std::uint64_t>(cols);

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "compress/codec_plan.h"
 #include "plan/latency_model.h"
+#include "runtime/memory_budget.h"
 
 namespace twofold {
 
@@ -61,8 +62,8 @@ std::uint64_t Planner::other_memory() const {
   }
   MemoryUse use;
   use.context = options_.context;
-  return model_.plain_bytes + cache_bytes(model_.spec, 1, options_.context) +
-         scratch_bytes(model_.spec, use, 1, shape);
+  return options_.process + model_.plain_bytes + cache_bytes(model_.spec, 1, options_.context) +
+         scratch_bytes(model_.spec, use, kLeastBlockTokens, shape);
 }
 
 double Planner::compute_seconds(const TensorCost& tensor, std::size_t codec) const {
@@ -72,9 +73,11 @@ double Planner::compute_seconds(const TensorCost& tensor, std::size_t codec) con
     return static_cast<double>(tensor.chunk_weights) / speed.weights_per_second(bits, tensor.cols);
   }
   const CodecSpeed& speed = machine_.codec(model_.codecs[codec], threads_);
-  return tensor.uses * (static_cast<double>(tensor.weights()) / speed.weights_per_second(bits, tensor.cols) +
-                        speed.channel_seconds * static_cast<double>(tensor.cols) +
-                        speed.call_seconds / static_cast<double>(tensor.call_members));
+  const double factor = tensor.time_factor.empty() ? 1 : tensor.time_factor[codec];
+  return tensor.uses *
+         (factor * static_cast<double>(tensor.weights()) / speed.weights_per_second(bits, tensor.cols) +
+          speed.channel_seconds * static_cast<double>(tensor.cols) +
+          speed.call_seconds / static_cast<double>(tensor.call_members));
 }
 
 double Planner::io_seconds(const TensorCost& tensor, std::size_t codec) const {
@@ -319,8 +322,10 @@ ResidencyPlan residency_plan(const Planner& planner, const Plan& plan) {
 }
 
 ResidencyPlan read_residency_plan(const std::filesystem::path& path) {
-  const std::string where = path.string();
-  const Json json = read_json_file(path, kMaxPlanBytes);
+  return parse_residency_plan(read_json_file(path, kMaxPlanBytes), path.string());
+}
+
+ResidencyPlan parse_residency_plan(const Json& json, std::string_view where) {
   json_int(json, "twofold_plan", where, 1, kPlanVersion);
   ResidencyPlan residency;
   for (const auto& [name, entry] : json_object(json, "tensors", where).items()) {

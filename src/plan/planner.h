@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "plan/assignment.h"
@@ -25,6 +26,7 @@ using Plan = std::vector<TensorPlan>;
 struct PlannerOptions {
   int threads = 0;             // 0: the most that were measured
   std::int64_t context = 512;  // tokens in the caches: for their memory and for attention
+  std::uint64_t process = 0;   // memory of a program that has opened the model, see process_memory
 };
 
 struct Prediction {
@@ -33,7 +35,7 @@ struct Prediction {
   double io = 0;                   // reading from storage
   std::uint64_t stored_bytes = 0;  // of all tensors
   std::uint64_t weight_memory = 0;  // of those in memory
-  std::uint64_t memory = 0;         // + caches, activations, buffers
+  std::uint64_t memory = 0;         // + process, caches, activations, buffers
   std::uint64_t streamed_bytes = 0;
   double tokens_per_second() const { return 1 / seconds; }
 };
@@ -100,6 +102,7 @@ class Planner {
 ResidencyPlan residency_plan(const Planner& planner, const Plan& plan);
 /// The same of a plan file; a tensor without a residency is resident. Throws Error that names file and field.
 ResidencyPlan read_residency_plan(const std::filesystem::path& path);
+ResidencyPlan parse_residency_plan(const Json& json, std::string_view where);
 
 /// Writes the plan for `compress --plan`, `transcode --plan` and the runtime; replaces the file.
 void save_plan(const Planner& planner, const BestPlan& best, const std::filesystem::path& path);

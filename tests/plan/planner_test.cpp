@@ -71,6 +71,20 @@ TEST(Planner, PredictsTheSumOfProductsAndTheRest) {
   EXPECT_NEAR(packed.seconds, 9 * 2.25 + kOverhead, 1e-9);
 }
 
+TEST(Planner, TimesOfTheModelsOwnWeightsCount) {
+  ModelCosts model = example_model();
+  model.tensors[0].time_factor = {2, 3};
+  const Planner planner(model, example_machine(0), {.threads = 1, .context = 8}, kOverhead);
+  EXPECT_NEAR(planner.predict(planner.uniform(0)).seconds, 9 * 1.25 + 1 + kOverhead, 1e-9);
+  EXPECT_NEAR(planner.predict(planner.uniform(1)).seconds, 9 * 2.25 + 4 + kOverhead, 1e-9);
+}
+
+TEST(Planner, TheProcessTakesMemoryToo) {
+  const PlannerOptions options{.threads = 1, .context = 8, .process = 1'000'000};
+  const Planner planner(example_model(), example_machine(0), options, kOverhead);
+  EXPECT_EQ(planner.other_memory(), example().other_memory() + 1'000'000);
+}
+
 TEST(Planner, OneInNCodesTheLastChunkOfEachBlock) {
   const Planner planner = example();
   const auto codecs = [&](std::int64_t n, std::int64_t layers) {

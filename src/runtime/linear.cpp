@@ -60,16 +60,16 @@ void multiply_group(std::span<const Linear* const> linears, const float* x, std:
                     static_cast<std::size_t>(linear.rows()), workspace.worker(worker));
   };
 
-  std::size_t first_unit[kMaxGroup + 1] = {};  // of those in memory
-  for (std::size_t i = 0; i < linears.size(); ++i)
-    first_unit[i + 1] =
-        first_unit[i] + (linears[i]->streamed() ? 0 : static_cast<std::size_t>(linears[i]->units()));
-  workspace.pool().run(first_unit[linears.size()], [&](std::size_t begin, std::size_t end, int worker) {
-    std::size_t member = 0;
-    for (std::size_t unit = begin; unit < end; ++unit) {
-      while (unit >= first_unit[member + 1]) ++member;
-      multiply(member, static_cast<std::int64_t>(unit - first_unit[member]), linears[member]->placed(),
-               worker);
+  std::size_t total = 0;  // units of those in memory
+  for (const Linear* linear : linears)
+    total += linear->streamed() ? 0 : static_cast<std::size_t>(linear->units());
+  workspace.pool().run(total, [&](std::size_t begin, std::size_t end, int worker) {
+    // The same share of each, for one codec may take ten times as long as another.
+    for (std::size_t i = 0; i < linears.size(); ++i) {
+      if (linears[i]->streamed()) continue;
+      const auto units = static_cast<std::size_t>(linears[i]->units());
+      for (std::size_t unit = units * begin / total; unit < units * end / total; ++unit)
+        multiply(i, static_cast<std::int64_t>(unit), linears[i]->placed(), worker);
     }
   });
   for (std::size_t i = 0; i < linears.size(); ++i) {

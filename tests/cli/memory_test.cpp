@@ -102,7 +102,7 @@ TEST_F(Memory, APlanSaysWhatIsStreamed) {
     const std::string file = directory_ / (weight + ".json");
     write_file(file, R"({"twofold_plan": 1, "codec": "raw", "tensors": {")" + weight +
                          R"(": {"codec": "raw", "residency": "resident"}}})");
-    return run(run_flags + " --memory 200MB --plan '" + file + "'");
+    return run(run_flags + " --memory 1GB --plan '" + file + "'");
   };
   const Outcome planned = with_plan("lm_head.weight");
   EXPECT_EQ(planned.code, 0) << planned.err;

@@ -35,6 +35,12 @@ struct ModelFile {
   std::int32_t eos = 2;
 };
 
+// protozero's own get_bool reads the first byte of the number without a look at where the message ends.
+template <typename Field>
+bool get_bool(protozero::pbf_message<Field>& message) {
+  return message.get_uint64() != 0;
+}
+
 void read_piece(protozero::data_view view, SentencePieceVocab& vocab, const std::string& where) {
   protozero::pbf_message<PieceField> message(view);
   const std::size_t id = vocab.pieces.size();
@@ -77,12 +83,12 @@ void read_trainer(protozero::data_view view, ModelFile& file, const std::string&
         break;
       }
       case tag_and_type(TrainerField::kWhitespaceAsSuffix, protozero::pbf_wire_type::varint):
-        if (message.get_bool()) {
+        if (get_bool(message)) {
           fail("{}: trainer_spec.treat_whitespace_as_suffix: expected false, found true", where);
         }
         break;
       case tag_and_type(TrainerField::kByteFallback, protozero::pbf_wire_type::varint):
-        file.vocab.byte_fallback = message.get_bool();
+        file.vocab.byte_fallback = get_bool(message);
         break;
       case tag_and_type(TrainerField::kBosId, protozero::pbf_wire_type::varint):
         file.bos = message.get_int32();
@@ -104,13 +110,13 @@ void read_normalizer(protozero::data_view view, SentencePieceVocab& vocab, const
         vocab.charsmap = message.get_string();
         break;
       case tag_and_type(NormalizerField::kAddDummyPrefix, protozero::pbf_wire_type::varint):
-        vocab.add_dummy_prefix = message.get_bool();
+        vocab.add_dummy_prefix = get_bool(message);
         break;
       case tag_and_type(NormalizerField::kRemoveExtraWhitespaces, protozero::pbf_wire_type::varint):
-        vocab.remove_extra_whitespaces = message.get_bool();
+        vocab.remove_extra_whitespaces = get_bool(message);
         break;
       case tag_and_type(NormalizerField::kEscapeWhitespaces, protozero::pbf_wire_type::varint):
-        if (!message.get_bool()) {
+        if (!get_bool(message)) {
           fail("{}: normalizer_spec.escape_whitespaces: expected true, found false", where);
         }
         break;

@@ -84,6 +84,13 @@ TEST(SentencePieceModel, IsRefusedWhenBroken) {
   EXPECT_THAT(message("\x0a\x03\x0a\x01\xff"), HasSubstr("is not UTF-8"));
   EXPECT_EQ(message("\x0a\x03\x0a\x01\x61\x12\x02\x18\x04"),
             "m: trainer_spec.model_type: expected 1 (unigram) or 2 (BPE), found 4");
+  EXPECT_EQ(message(std::string("\x1a\x03\x28\x80\x00", 5)),  // false in two bytes
+            "m: normalizer_spec.escape_whitespaces: expected true, found false");
+  const std::vector<char> cut = {0x1a, 0x01, 0x18};  // a bool behind the end, in memory of just this size
+  EXPECT_THAT(error_of([&] {
+                parse_sentencepiece_model({cut.data(), cut.size()}, {}, "m");
+              }),
+              HasSubstr("found a broken protocol buffer"));
 }
 
 TEST(TiktokenRanks, AreRefusedWhenBroken) {

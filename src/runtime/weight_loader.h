@@ -33,11 +33,13 @@ class WeightLoader {
   NormWeights norm(const NormSpec& spec) const;
   std::unique_ptr<Embedding> embedding(const std::string& name, std::int64_t rows, std::int64_t cols) const;
 
- private:
   /// The coded tensor of this name, its shape checked, or nullptr.
   const CodedTensor* find_coded(const std::string& name, std::int64_t rows, std::int64_t cols) const;
+  /// A tensor that is not coded and can be read as floats.
   const TensorView& float_weight(const std::string& name, const std::vector<std::int64_t>& shape) const;
   std::vector<float> vector(const std::string& name, std::int64_t size) const;
+
+ private:
   FeedForwardWeights feed_forward(const FeedForwardSpec& spec, const Replacement& replacement,
                                   ActivationMode mode) const;
   MoeWeights moe(const MoeSpec& spec, const Replacement& replacement, ActivationMode mode) const;

@@ -40,7 +40,7 @@ if(NOT CMAKE_CROSSCOMPILING AND NOT TWOFOLD_CUDA_FOUND)
   target_compile_definitions(kernels_gpu_emulated PRIVATE
     gpus=emulated_gpus make_gpu_matrix=make_emulated_gpu_matrix make_gpu_pipeline=make_emulated_gpu_pipeline
     why_no_gpu=why_no_emulated_gpu time_gpu_products=time_emulated_gpu_products gpu_copy_rate=emulated_gpu_copy_rate
-    time_gpu_blas=time_emulated_gpu_blas)
+    time_gpu_blas=time_emulated_gpu_blas make_gpu_transformer=make_emulated_gpu_transformer)
   target_compile_options(kernels_gpu_emulated PRIVATE -include ${emulated_gpu}/gpu_language.h -Wno-unknown-pragmas -Wno-pass-failed -O1)
   target_link_libraries(test_kernels PRIVATE kernels_gpu_emulated)
   target_compile_definitions(test_kernels PRIVATE TWOFOLD_EMULATED_GPU_TESTS)

@@ -16,7 +16,13 @@ constexpr std::size_t kChunkAlignment = 256;
 constexpr std::size_t kSlack =
     512;  // zeros behind each chunk: what lanes of `quad` read at most behind a tile, and more
 
-std::shared_ptr<GpuWorkspace> find_workspace() {
+cudaStream_t cuda_stream(device::Stream stream) {
+  return static_cast<cudaStream_t>(stream);
+}
+
+}  // namespace
+
+std::shared_ptr<GpuWorkspace> gpu_workspace() {
   static std::weak_ptr<GpuWorkspace> shared;
   std::shared_ptr<GpuWorkspace> workspace = shared.lock();
   if (!workspace) {
@@ -27,12 +33,6 @@ std::shared_ptr<GpuWorkspace> find_workspace() {
   return workspace;
 }
 
-cudaStream_t cuda_stream(device::Stream stream) {
-  return static_cast<cudaStream_t>(stream);
-}
-
-}  // namespace
-
 std::size_t gpu_chunk_rows(const GpuChunks& chunks, std::size_t i) {
   const auto before = static_cast<std::int64_t>(i) * chunks.rows_per_chunk;
   return static_cast<std::size_t>(std::min(chunks.rows_per_chunk, chunks.rows - before));
@@ -41,7 +41,7 @@ std::size_t gpu_chunk_rows(const GpuChunks& chunks, std::size_t i) {
 CodedGpuMatrix::CodedGpuMatrix(const GpuChunks& chunks, GpuPlace place, std::span<const std::uint8_t> shifts)
     : rows_(static_cast<std::size_t>(chunks.rows)),
       stride_(align_up(static_cast<std::size_t>(chunks.cols), kGroupColumns)),
-      workspace_(find_workspace()) {
+      workspace_(gpu_workspace()) {
   for (std::size_t i = 0; i < chunks.chunks.size(); ++i) {
     begin_.push_back(size_ + (shifts.empty() ? 0 : shifts[i]));
     size_ = align_up(begin_[i] + chunks.chunks[i].size() + kSlack, kChunkAlignment);

@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "kernels/cuda/device.h"
+#include "kernels/cuda/transformer.h"
 
 namespace twofold {
 
@@ -36,6 +37,10 @@ std::unique_ptr<GpuMatrix> make_gpu_matrix(const Decoder&, const GpuChunks&, Gpu
 std::unique_ptr<GpuPipeline> make_gpu_pipeline(std::vector<std::unique_ptr<GpuMatrix>> matrices,
                                                const GpuPipelineOptions&) {
   matrices.clear();  // taken over, as elsewhere
+  fail("{}", kNone);
+}
+
+std::unique_ptr<GpuTransformer> make_gpu_transformer(const GpuShape&) {
   fail("{}", kNone);
 }
 

@@ -26,6 +26,9 @@ struct GpuWorkspace {
   GpuArray<std::int8_t> intermediate;  // what some codecs decode to before the weights are in their places
 };
 
+/// The one that there is, or a new one with the flag of broken chunks cleared.
+std::shared_ptr<GpuWorkspace> gpu_workspace();
+
 /// What all matrices share. The chunks are copied one after the other, each at a place that suits its words.
 class CodedGpuMatrix : public GpuMatrix {
  public:

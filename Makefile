@@ -73,7 +73,7 @@ install: build ## Install the program under PREFIX (/usr/local)
 
 cuda: deps-build deps-test ## Build the kernels for NVIDIA GPUs (needs nvcc) and run their tests
 	@cmake --preset release -B build/cuda -DTWOFOLD_CUDA=ON -DTWOFOLD_TESTS=ON -DTWOFOLD_WERROR=$(WERROR) --log-level=WARNING > /dev/null
-	@$(call build,cuda) --target test_kernels
+	@$(call build,cuda) --target test_kernels test_runtime
 	@ctest --test-dir build/cuda -L gpu --output-on-failure --no-tests=error
 
 emulate-avx512: deps-build deps-test ## Run the tests of the AVX-512 code on an emulated CPU (slow)

@@ -9,6 +9,8 @@
 
 namespace twofold {
 
+class GpuModel;
+
 struct GenerationStats {
   std::int64_t prompt_tokens = 0;
   std::int64_t generated_tokens = 0;
@@ -22,6 +24,10 @@ struct GenerationStats {
 /// and returns false to stop. Ends at an EOS token, which is not handed on, unless `ignore_eos`, and when
 /// the context is full.
 GenerationStats generate(Model& model, const std::vector<std::int32_t>& prompt, std::int64_t count,
+                         bool ignore_eos, Sampler& sampler,
+                         const std::function<bool(std::int32_t)>& on_token);
+/// The same on a GPU; it begins a new sequence.
+GenerationStats generate(GpuModel& model, const std::vector<std::int32_t>& prompt, std::int64_t count,
                          bool ignore_eos, Sampler& sampler,
                          const std::function<bool(std::int32_t)>& on_token);
 

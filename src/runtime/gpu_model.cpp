@@ -12,8 +12,6 @@ namespace {
 
 using Size = std::size_t;
 
-constexpr std::int64_t kBlockTokens = 512;  // of a prompt's pass
-
 /// What the GPU's kernels do not compute of a layer, or nullptr.
 const char* not_computed(const LayerSpec& layer) {
   const AttentionSpec& attention = layer.attention;
@@ -134,13 +132,14 @@ GpuModel::GpuModel(const std::filesystem::path& directory, const Options& option
   embedding_ = weights_.embedding(spec_.embedding, spec_.vocab_size, spec_.embedding_size);
   if (options.context > 0) spec_.max_positions = std::min(spec_.max_positions, options.context);
 
+  block_tokens_ = std::min(options.block_tokens, spec_.max_positions);
   gpu_ = options.make({.hidden = spec_.hidden_size,
                        .heads = spec_.heads,
                        .kv_heads = spec_.kv_heads,
                        .head_dim = spec_.head_dim,
                        .vocab = spec_.vocab_size,
                        .context = spec_.max_positions,
-                       .block_tokens = std::min(kBlockTokens, spec_.max_positions),
+                       .block_tokens = block_tokens_,
                        .half_cache = options.half_cache});
   for (const RopeSpec& rope : spec_.ropes) {
     RopeTable table(rope.frequencies(0), rope.magnitude);
@@ -166,8 +165,7 @@ std::vector<float> GpuModel::forward(std::span<const std::int32_t> tokens) {
   std::vector<float> logits(static_cast<Size>(spec_.vocab_size));
   std::vector<float> hidden;
   while (!tokens.empty()) {
-    check_interrupt();
-    const auto block = tokens.first(std::min(tokens.size(), static_cast<Size>(kBlockTokens)));
+    const auto block = tokens.first(std::min(tokens.size(), static_cast<Size>(block_tokens_)));
     tokens = tokens.subspan(block.size());
     hidden.resize(block.size() * static_cast<Size>(spec_.hidden_size));
     embedding_->lookup(block, hidden.data(), workspace_);
@@ -176,6 +174,7 @@ std::vector<float> GpuModel::forward(std::span<const std::int32_t> tokens) {
     }
     gpu_->forward(hidden, length_, tokens.empty() ? std::span(logits) : std::span<float>());
     length_ += static_cast<std::int64_t>(block.size());
+    if (!tokens.empty()) check_interrupt();
   }
   return logits;
 }

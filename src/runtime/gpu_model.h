@@ -19,8 +19,9 @@ namespace twofold {
 class GpuModel {
  public:
   struct Options {
-    std::int64_t context = 0;  // room for so many tokens; 0, or more than the model's: the model's
-    bool half_cache = true;    // keys and values in FP16, else FP32
+    std::int64_t context = 0;         // room for so many tokens; 0, or more than the model's: the model's
+    bool half_cache = true;           // keys and values in FP16, else FP32
+    std::int64_t block_tokens = 512;  // of a prompt's pass
     std::function<std::unique_ptr<GpuTransformer>(const GpuShape&)> make = make_gpu_transformer;
   };
 
@@ -45,6 +46,7 @@ class GpuModel {
   Workspace workspace_;
   std::unique_ptr<Embedding> embedding_;
   std::unique_ptr<GpuTransformer> gpu_;
+  std::int64_t block_tokens_ = 0;
   std::int64_t length_ = 0;
 };
 

@@ -17,10 +17,15 @@
 
 namespace twofold::testing {
 
+struct CodedModelOptions {
+  bool input_scales = false;  // 1 to 16, so that columns differ
+  bool plain_head = false;    // the head stays as it is
+};
+
 /// Writes an original model as a Twofold directory: its linear layers, head and embedding as INT8 with a step
 /// per row, by the codec.
 inline void write_coded_model(const std::filesystem::path& source, const std::filesystem::path& destination,
-                              const std::string& codec) {
+                              const std::string& codec, const CodedModelOptions& options = {}) {
   const Checkpoint checkpoint(source);
   ModelSpec spec = load_model_spec(source);
   resolve_names(spec, [&](const std::string& name) { return checkpoint.contains(name); });
@@ -28,6 +33,7 @@ inline void write_coded_model(const std::filesystem::path& source, const std::fi
   for (const LayerSpec& layer : spec.layers) {
     for (const LinearSpec* linear : layer.linears()) coded.insert(linear->weight());
   }
+  if (options.plain_head) coded.erase(spec.head.weight());
   std::vector<std::string> names;
   for (const auto& [name, tensor] : checkpoint.tensors()) names.push_back(name);
   ContainerWriter writer(destination, names, std::uint64_t{1} << 40);
@@ -45,6 +51,10 @@ inline void write_coded_model(const std::filesystem::path& source, const std::fi
     read_floats(tensor, 0, values);
     std::vector<std::int8_t> weights(values.size());
     const auto cols = static_cast<std::size_t>(parts.cols);
+    for (std::size_t i = 0; options.input_scales && i < cols; ++i) {
+      parts.input_scale.push_back(std::exp2(static_cast<float>(i * 7 % 5)));
+      for (std::size_t at = i; at < values.size(); at += cols) values[at] *= parts.input_scale[i];
+    }
     for (std::size_t row = 0; row < values.size(); row += cols) {
       float largest = 1e-6F;
       for (std::size_t i = row; i < row + cols; ++i) largest = std::max(largest, std::fabs(values[i]));

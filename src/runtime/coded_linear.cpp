@@ -99,7 +99,7 @@ class CodedLinear final : public Linear {
         std::fill(q + cols, q + input.stride, std::int8_t{0});
         if (!order_.empty()) reorder(q);
       }
-      if (n == 1 && planes_ != nullptr) {
+      if (n == 1) {  // for products from planes, of this linear or one that shares the input
         input.group_sums.resize(input.stride / kGroupColumns);
         sum_groups(input.q, input.group_sums);
       }

@@ -188,6 +188,30 @@ TEST(Linear, GroupOfLayersSharesOneInput) {
   EXPECT_EQ(yb, multiply(*lb, x, 2, 1));
 }
 
+TEST(Linear, CodecsThatReadAnInputDifferentlyShareIt) {
+  Random random(31);
+  const std::int64_t cols = 70;
+  const auto w = random_weights(20 * 70, random);
+  const auto x = random_floats(70, random);
+  std::vector<testing::HeldTensor> held;
+  for (const char* codec : {"raw", "packed", "tiered"}) held.push_back(coded_tensor(codec, w, 20, cols, 8));
+  std::vector<std::unique_ptr<Linear>> linears;
+  for (testing::HeldTensor& tensor : held) {
+    tensor.tensor.scale = {0.5F};
+    linears.push_back(make_coded_linear(tensor.tensor, ActivationMode::kPerToken, {}));
+  }
+  const auto expected = multiply(*linears[0], x, 1, 1);
+  for (const std::size_t first : {0, 1, 2}) {
+    const std::array<const Linear*, 3> group = {linears[first].get(), linears[(first + 1) % 3].get(),
+                                                linears[(first + 2) % 3].get()};
+    std::vector<float> y[3] = {expected, expected, expected};
+    for (auto& values : y) std::fill(values.begin(), values.end(), 0.0F);
+    Workspace workspace(1);
+    multiply_group(group, x.data(), 1, std::array{y[0].data(), y[1].data(), y[2].data()}, workspace);
+    for (const auto& values : y) EXPECT_EQ(values, expected);
+  }
+}
+
 TEST(Linear, AllZeroInputGivesTheBias) {
   Random random(5);
   const auto w = random_weights(64, random);

@@ -9,10 +9,12 @@
 #include "base/json.h"
 #include "base/progress.h"
 #include "cli/command.h"
+#include "cli/device_flag.h"
 #include "cli/memory_flags.h"
 #include "cli/table.h"
 #include "cli/thread_flags.h"
 #include "eval/model_bench.h"
+#include "kernels/cuda/device.h"
 
 namespace twofold {
 
@@ -23,6 +25,7 @@ struct Flags {
   ModelBenchOptions options;
   ThreadFlags threads;
   MemoryFlags memory;
+  std::string device = "cpu";
   bool json = false;
 };
 
@@ -38,19 +41,19 @@ void add_row(Table& table, const char* name, const Throughput& figures, const st
   table.add({name, fmt::format("{}", figures.tokens), fmt::format("{}", figures.sequences),
              fmt::format("{:.2f}", figures.median()), fmt::format("{:.2f}", figures.deviation()),
              fmt::format("{:.2f}", *low), fmt::format("{:.2f}", *high), rate,
-             fmt::format("{:.1f}", 100 * figures.linear_share)});
+             figures.linear_share ? fmt::format("{:.1f}", 100 * *figures.linear_share) : ""});
 }
 
-void print_text(const ModelBench& bench, const Flags& flags, int threads) {
+void print_text(const ModelBench& bench, const Flags& flags, const std::string& device) {
   Table table(
       {"test", "tokens", "sequences", "tokens/s", "+-", "min", "max", "weights GB/s", "in linears %"});
   for (const Throughput& figures : bench.prefill) add_row(table, "prefill", figures, "");
   for (const Throughput& figures : bench.decode) {
     add_row(table, "decode", figures, fmt::format("{:.2f}", weight_rate(bench, figures) / 1e9));
   }
-  fmt::print("{}\nmedian of {}, {} threads, {}; weights read per pass: {}; peak RSS: {}\n", table.text(),
-             flags.options.repetitions, threads, isa_name(active_isa()),
-             format_bytes(bench.weight_bytes_per_pass), format_bytes(bench.peak_rss_bytes));
+  fmt::print("{}\nmedian of {}, {}; weights read per pass: {}; peak RSS: {}\n", table.text(),
+             flags.options.repetitions, device, format_bytes(bench.weight_bytes_per_pass),
+             format_bytes(bench.peak_rss_bytes));
 }
 
 Json row(const Throughput& figures) {
@@ -59,23 +62,23 @@ Json row(const Throughput& figures) {
           {"tokens_per_second", figures.median()},
           {"tokens_per_second_deviation", figures.deviation()},
           {"tokens_per_second_each", figures.tokens_per_second},
-          {"linear_share", figures.linear_share}};
+          {"linear_share", figures.linear_share ? Json(*figures.linear_share) : Json(nullptr)}};
 }
 
-void print_json(const ModelBench& bench, const Flags& flags, int threads) {
+/// `device`: what says where it ran.
+void print_json(const ModelBench& bench, const Flags& flags, const Json& device) {
   Json decode = Json::array();
   for (const Throughput& figures : bench.decode) {
     decode.push_back(row(figures));
     decode.back()["weight_bytes_per_second"] = weight_rate(bench, figures);
   }
-  const Json json = {{"model", flags.model},
-                     {"threads", threads},
-                     {"isa", isa_name(active_isa())},
-                     {"repetitions", flags.options.repetitions},
-                     {"prefill", bench.prefill.empty() ? Json(nullptr) : row(bench.prefill[0])},
-                     {"decode", decode},
-                     {"weight_bytes_per_pass", bench.weight_bytes_per_pass},
-                     {"peak_rss_bytes", bench.peak_rss_bytes}};
+  Json json = {{"model", flags.model},
+               {"repetitions", flags.options.repetitions},
+               {"prefill", bench.prefill.empty() ? Json(nullptr) : row(bench.prefill[0])},
+               {"decode", decode},
+               {"weight_bytes_per_pass", bench.weight_bytes_per_pass},
+               {"peak_rss_bytes", bench.peak_rss_bytes}};
+  json.update(device);
   fmt::print("{}\n", json.dump(2, ' ', false, Json::error_handler_t::replace));
 }
 
@@ -84,15 +87,28 @@ void run(Flags& flags, bool prompt_given, bool count_given) {
   const std::int64_t context = load_model_spec(flags.model).max_positions;
   if (!prompt_given) flags.options.prompt = std::min(flags.options.prompt, context);
   if (!count_given) flags.options.generate = std::min(flags.options.generate, context);
+  if (flags.device == "cuda") {
+    check_gpu_device(flags.memory);
+    GpuModel::Options options;
+    options.context = std::max<std::int64_t>({flags.options.prompt, flags.options.generate, 1});
+    GpuModel model(flags.model, options);
+    const ModelBench bench = bench_model(model, flags.options);
+    if (flags.json) {
+      print_json(bench, flags, {{"device", gpus()[0].name}});
+    } else {
+      print_text(bench, flags, gpus()[0].name);
+    }
+    return;
+  }
   Model model(flags.model, {.threads = flags.threads.threads,
                             .cpus = flags.threads.cpu_list(),
                             .memory = flags.memory.options(memory_use(flags.options))});
   const ModelBench bench = bench_model(model, flags.options);
   const int threads = model.workspace().pool().size();
   if (flags.json) {
-    print_json(bench, flags, threads);
+    print_json(bench, flags, {{"threads", threads}, {"isa", isa_name(active_isa())}});
   } else {
-    print_text(bench, flags, threads);
+    print_text(bench, flags, fmt::format("{} threads, {}", threads, isa_name(active_isa())));
     if (model.memory()) fmt::print("{}\n", describe(*model.memory()));
   }
 }
@@ -117,6 +133,7 @@ void add_model_bench(CLI::App& bench) {
       ->check(CLI::Range(1, 4096));
   flags->threads.add_to(bench);
   flags->memory.add_to(bench);
+  add_device_flag(bench, flags->device);
   bench.add_option("--repetitions", options.repetitions, "Times that each is measured; the median counts")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));

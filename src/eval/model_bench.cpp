@@ -39,19 +39,26 @@ void check(const ModelSpec& spec, const ModelBenchOptions& options) {
   for (const std::int64_t sequences : options.sequences) in_range("sequences", sequences, 1, 4096);
 }
 
-/// Calls `pass`, which returns its seconds, as often as asked, and sees how much of them goes to linear
-/// layers.
+/// Calls `pass`, which returns its seconds, as often as asked.
+template <typename Pass>
+Throughput measure(std::int64_t tokens, std::int64_t sequences, int repetitions, const Pass& pass) {
+  Throughput result{tokens, sequences, {}, {}};
+  for (int i = 0; i < repetitions; ++i)
+    result.tokens_per_second.push_back(static_cast<double>(tokens * sequences) / pass());
+  return result;
+}
+
+/// The same, and how much of the time goes to linear layers.
 template <typename Pass>
 Throughput measure(Model& model, std::int64_t tokens, std::int64_t sequences, int repetitions,
                    const Pass& pass) {
-  Throughput result{tokens, sequences, {}, 0};
   double total = 0;
   const double linear_before = model.workspace().linear_seconds;
-  for (int i = 0; i < repetitions; ++i) {
+  Throughput result = measure(tokens, sequences, repetitions, [&] {
     const double seconds = pass();
     total += seconds;
-    result.tokens_per_second.push_back(static_cast<double>(tokens * sequences) / seconds);
-  }
+    return seconds;
+  });
   result.linear_share = (model.workspace().linear_seconds - linear_before) / total;
   return result;
 }
@@ -80,13 +87,31 @@ double time_decode(Model& model, std::span<const std::int32_t> tokens, std::int6
   return seconds_since(start);
 }
 
-/// Stored bytes of a weight, coded or not.
-std::uint64_t stored_bytes(const Model& model, const std::string& name) {
-  if (model.compressed()) {
-    const auto it = model.container()->coded().find(name);
-    if (it != model.container()->coded().end()) return it->second.stored_bytes;
+double time_prefill(GpuModel& model, std::span<const std::int32_t> tokens) {
+  model.clear();
+  const auto start = Clock::now();
+  model.forward(tokens);
+  return seconds_since(start);
+}
+
+double time_decode(GpuModel& model, std::span<const std::int32_t> tokens) {
+  model.clear();
+  const auto start = Clock::now();
+  for (const std::int32_t& token : tokens) {
+    check_interrupt();
+    model.forward({&token, 1});
   }
-  return model.checkpoint().at(name).bytes.size();
+  return seconds_since(start);
+}
+
+/// Stored bytes of a weight, coded or not.
+std::uint64_t stored_bytes(const Container* container, const Checkpoint& checkpoint,
+                           const std::string& name) {
+  if (container != nullptr) {
+    const auto it = container->coded().find(name);
+    if (it != container->coded().end()) return it->second.stored_bytes;
+  }
+  return checkpoint.at(name).bytes.size();
 }
 
 }  // namespace
@@ -108,16 +133,16 @@ double Throughput::deviation() const {
   return std::sqrt(squares / (n - 1));
 }
 
-std::uint64_t weight_bytes_per_pass(const Model& model) {
-  const ModelSpec& spec = model.spec();
+std::uint64_t weight_bytes_per_pass(const ModelSpec& spec, const Container* container,
+                                    const Checkpoint& checkpoint) {
+  const auto bytes_of = [&](const std::string& name) { return stored_bytes(container, checkpoint, name); };
   const auto linear_bytes = [&](const LinearSpec& linear) {
     if (!linear.present()) return std::uint64_t{0};
-    return stored_bytes(model, linear.weight()) +
-           (linear.bias ? stored_bytes(model, linear.name + ".bias") : 0);
+    return bytes_of(linear.weight()) + (linear.bias ? bytes_of(linear.name + ".bias") : 0);
   };
   const auto norm_bytes = [&](const NormSpec& norm) {
-    return (norm.present() && norm.weight ? stored_bytes(model, norm.name + ".weight") : 0) +
-           (norm.present() && norm.bias ? stored_bytes(model, norm.name + ".bias") : 0);
+    return (norm.present() && norm.weight ? bytes_of(norm.name + ".weight") : 0) +
+           (norm.present() && norm.bias ? bytes_of(norm.name + ".bias") : 0);
   };
   std::uint64_t bytes = linear_bytes(spec.head) + linear_bytes(spec.project_in) +
                         linear_bytes(spec.project_out) + norm_bytes(spec.final_norm);
@@ -169,6 +194,27 @@ ModelBench bench_model(Model& model, const ModelBenchOptions& options) {
     }
   }
   result.weight_bytes_per_pass = weight_bytes_per_pass(model);
+  result.peak_rss_bytes = peak_rss_bytes();
+  return result;
+}
+
+ModelBench bench_model(GpuModel& model, const ModelBenchOptions& options) {
+  check(model.spec(), options);
+  if (options.sequences != std::vector<std::int64_t>{1}) fail("sequences side by side: expected 1 on a GPU");
+  ModelBench result;
+  if (options.prompt > 0) {
+    const auto tokens = random_tokens(model.spec(), options.prompt);
+    time_prefill(model, tokens);
+    result.prefill.push_back(
+        measure(options.prompt, 1, options.repetitions, [&] { return time_prefill(model, tokens); }));
+  }
+  if (options.generate > 0) {
+    const auto tokens = random_tokens(model.spec(), options.generate);
+    time_decode(model, std::span(tokens).first(1));
+    result.decode.push_back(
+        measure(options.generate, 1, options.repetitions, [&] { return time_decode(model, tokens); }));
+  }
+  result.weight_bytes_per_pass = weight_bytes_per_pass(model.spec(), model.container(), model.checkpoint());
   result.peak_rss_bytes = peak_rss_bytes();
   return result;
 }

@@ -31,7 +31,8 @@ class GpuModel {
 
   /// max_positions is that of the context.
   const ModelSpec& spec() const { return spec_; }
-  const WeightLoader& weights() const { return weights_; }
+  const Container* container() const { return weights_.container(); }
+  const Checkpoint& checkpoint() const { return weights_.checkpoint(); }
   std::int64_t length() const { return length_; }  // tokens so far
   /// Begins a new sequence.
   void clear() { length_ = 0; }

@@ -110,6 +110,8 @@ TEST_F(Cli, UsageErrorsExitWithTwo) {
                                 "run -m x --top-k=-1",
                                 "run -m x --top-p 2",
                                 "run -m x --temperature=-1",
+                                "run -m x --device tpu",
+                                "run -m x --device cuda --memory 1GiB",
                                 "eval",
                                 "eval ppl",
                                 "eval ppl -m x",
@@ -166,6 +168,9 @@ TEST_F(Cli, MissingThingsAreOneLineAndExitWithOne) {
                AllOf(HasSubstr("no such directory"), one_line));
   expect_error("eval ppl -m " + kDemo + " -f /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
   expect_error("bench -m /nonexistent", 1, AllOf(HasSubstr("/nonexistent"), one_line));
+  // No CUDA in the build, no GPU in the machine, or a model that is not compressed.
+  expect_error("run -m " + kDemo + " -p x --device cuda", 1, one_line);
+  expect_error("bench -m " + kDemo + " --device cuda", 1, one_line);
   expect_error("bench -m " + kDemo + " -p 257", 1, AllOf(HasSubstr("256"), one_line));
   expect_error("synth --like /nonexistent.json " + path("out"), 1,
                AllOf(HasSubstr("/nonexistent.json"), one_line));

@@ -6,9 +6,13 @@
 #include "compress/compress.h"
 #include "eval/size_report.h"
 #include "expect_error.h"
+#include "support/coded_model.h"
 #include "support/tiny_model.h"
 
 namespace twofold {
+
+std::unique_ptr<GpuTransformer> make_emulated_gpu_transformer(const GpuShape& shape);
+
 namespace {
 
 using ::testing::AllOf;
@@ -52,6 +56,32 @@ TEST(ModelBench, MeasuresWhatWasAskedFor) {
   EXPECT_TRUE(none.prefill.empty());
   EXPECT_TRUE(none.decode.empty());
 }
+
+#if defined(TWOFOLD_EMULATED_GPU_TESTS)
+TEST(ModelBench, MeasuresAModelOnAGpuWithOneSequence) {
+  const TempDirectory directory;
+  TinyModel tiny;
+  tiny.layers = 1;
+  tiny.write(directory / "model");
+  testing::write_coded_model(directory / "model", directory / "coded", "raw");
+  GpuModel::Options options;
+  options.make = make_emulated_gpu_transformer;
+  GpuModel model(directory / "coded", options);
+  const ModelBench bench = bench_model(model, {.prompt = 3, .generate = 2, .repetitions = 2});
+  ASSERT_EQ(bench.prefill.size(), 1U);
+  ASSERT_EQ(bench.decode.size(), 1U);
+  for (const Throughput& figures : {bench.prefill[0], bench.decode[0]}) {
+    EXPECT_EQ(figures.tokens_per_second.size(), 2U);
+    EXPECT_THAT(figures.tokens_per_second, Each(Gt(0)));
+    EXPECT_FALSE(figures.linear_share);
+  }
+  EXPECT_EQ(bench.weight_bytes_per_pass, weight_bytes_per_pass(Model(directory / "coded", {.threads = 1})));
+  EXPECT_THAT(error_of([&] {
+                bench_model(model, {.prompt = 1, .generate = 1, .sequences = {1, 2}});
+              }),
+              HasSubstr("expected 1 on a GPU"));
+}
+#endif
 
 TEST(ModelBench, WeightBytesAreTheStoredOnesWithoutTheEmbedding) {
   const TempDirectory directory;

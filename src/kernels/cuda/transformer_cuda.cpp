@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "kernels/cuda/gpu_graph.h"
 #include "kernels/cuda/gpu_linears.h"
 #include "kernels/cuda/transformer.h"
 
@@ -162,7 +163,11 @@ class CudaTransformer final : public GpuTransformer {
           shape_.vocab);
     }
     send(embeddings, static_cast<std::uint32_t>(position));
-    compute(static_cast<std::uint32_t>(tokens), !logits.empty());
+    if (tokens == 1 && !logits.empty()) {
+      compute_token();
+    } else {
+      compute(static_cast<std::uint32_t>(tokens), !logits.empty());
+    }
     receive(logits);
   }
 
@@ -177,6 +182,23 @@ class CudaTransformer final : public GpuTransformer {
     std::memcpy(bytes.data() + sizeof position, embeddings.data(), embeddings.size_bytes());
     copy(position_.data(), bytes.data(), sizeof position, cudaMemcpyHostToDevice);
     copy(hidden_.data(), bytes.data() + sizeof position, embeddings.size_bytes(), cudaMemcpyHostToDevice);
+  }
+
+  /// One token's pass is the same every time: what differs, position and embedding, is in the GPU's memory.
+  /// The first one is not recorded, because room grows in it.
+  void compute_token() {
+    const std::int8_t* const room = workspace_->intermediate.data();
+    if (graph_.recorded() && room != room_of_graph_) graph_.clear();
+    if (!graph_.recorded() && warm_ && recordable_) {
+      room_of_graph_ = room;
+      recordable_ = graph_.record(stream_.get(), [&] { compute(1, true); });
+    }
+    warm_ = true;
+    if (graph_.recorded()) {
+      graph_.run(stream_.get());
+    } else {
+      compute(1, true);
+    }
   }
 
   void compute(std::uint32_t tokens, bool with_logits) {
@@ -239,6 +261,10 @@ class CudaTransformer final : public GpuTransformer {
   GpuArray<std::uint32_t> position_{1};
   GpuArray<float> hidden_, qkv_, mixed_, gate_up_, logits_, partial_;
   PinnedBytes sent_, received_;
+  bool warm_ = false;                           // a token's pass has been computed
+  bool recordable_ = true;                      // no record has failed
+  const std::int8_t* room_of_graph_ = nullptr;  // the shared room that grows, as the graph knows it
+  GpuGraph graph_;
   OwnStream stream_;  // last: it is waited for before what it uses goes
 };
 

@@ -117,7 +117,7 @@ void launch(void (*kernel)(P...), std::uint32_t blocks, std::uint32_t threads, v
   if (blocks == 0) return;
 #if !defined(__CUDACC__)
   static_cast<void>(stream);
-  emulated_gpu::launch({blocks, 1}, threads, [&] { kernel(arguments...); });
+  emulated_gpu::launch({blocks, 1}, threads, [=] { kernel(arguments...); });
 #else
   // clang-format off
   kernel<<<blocks, threads, 0, static_cast<cudaStream_t>(stream)>>>(arguments...);

@@ -10,6 +10,7 @@
 #include <memory>
 #include <vector>
 
+#include "cuda_runtime_api.h"
 #include "gpu_language.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -152,6 +153,10 @@ void run_block() {
 }  // namespace
 
 void launch(EmulatedDim blocks, unsigned count, const std::function<void()>& kernel) {
+  if (emulated_recording != nullptr) {
+    emulated_start([=] { launch(blocks, count, kernel); });
+    return;
+  }
   body = &kernel;
   gridDim = blocks;
   blockDim = {count, 1};

@@ -31,7 +31,7 @@ struct alignas(8) uint2 {
 
 namespace emulated_gpu {
 
-/// Runs a kernel: all blocks one after the other.
+/// Runs a kernel, or records it: all blocks one after the other.
 void launch(EmulatedDim blocks, unsigned threads, const std::function<void()>& kernel);
 
 constexpr std::size_t kValueBytes = 32;

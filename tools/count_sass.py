@@ -3,8 +3,9 @@
 
 Compiles src/kernels/cuda/*.cu for one architecture, disassembles them, and finds in each kernel that multiplies the
 loop with most products: of four bytes (IDP), or of tiles by tensor cores (IMMA, 16 weights a lane). These tell how many
-weights a turn has. In the kernel that decodes `ans` it is the loop with most ballots, a weight each. Instructions that only
-some lanes or turns run (predicated, or in branches within the loop) count in full.
+weights a turn has. In the kernel that decodes `ans` it is the loop with most ballots, a weight each; in attention the one
+that sees four keys, an element of a key or a value in place of each weight. Instructions that only some lanes or turns
+run (predicated, or in branches within the loop) count in full.
 
   tools/count_sass.py [--arch sm_90] [--nvcc nvcc] [--nvdisasm nvdisasm]
 
@@ -72,6 +73,17 @@ def loops(text):
             yield instructions[labels[target.group(1)]:]
 
 
+def print_attention(name, text):
+    pairs = int(re.search(r"Lj(\d+)E", name).group(1))  # of neighbours in a lane's part of a key
+    turns = [collections.Counter(loop) for loop in loops(text)]
+    turn = min((t for t in turns if t["SHFL"] >= 20 and t["LDG"] >= 8), key=lambda t: t.total())
+    elements = 2 * 4 * 2 * pairs
+    alu = sum(count for name, count in turn.items() if name in ALU)
+    label = f"attention, heads of {64 * pairs}, FP{16 if 'Half' in name else 32}"
+    print(f"| {label} | 1 | {elements} | {turn.total() / elements:.2f} | {alu / elements:.2f} | | "
+          f"{turn['LDS'] / elements:.2f} | {turn['LDG'] / elements:.2f} |")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--arch", default="sm_90")
@@ -83,6 +95,9 @@ def main():
     for source in sorted((SOURCES / "kernels/cuda").glob("*.cu")):
         for name, text in kernels(disassemble(source, arguments)):
             base, numbers = readable(name)
+            if base == "attend_kernel":
+                print_attention(name, text)
+                continue
             if base not in KERNELS or (base == "decode_kernel" and source.stem != "ans"):
                 continue
             turns = [collections.Counter(loop) for loop in loops(text)]

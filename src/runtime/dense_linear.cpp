@@ -14,6 +14,10 @@ namespace {
 // Enough rows for sgemm to reuse its packed input, few enough that the converted block stays in L2.
 constexpr std::int64_t kUnitWeights = std::int64_t{1} << 18;
 
+// sgemm packs all of its input at every call: with many tokens that costs more than it does to read converted
+// rows from a farther cache.
+constexpr std::int64_t kRowsAtOnce = 256;
+
 /// Rows [begin, begin + count) of a matrix as floats: in place when they are stored so, else converted into
 /// `buffer`.
 const float* float_rows(const TensorView& weight, std::int64_t cols, std::int64_t begin, std::int64_t count,
@@ -85,9 +89,19 @@ class DenseLinear final : public Linear {
 
   void multiply(std::int64_t unit, const StoredPart& part, const LinearInput& input, std::int64_t tokens,
                 float* y, std::size_t y_stride, Workspace::Worker& worker) const override {
-    const std::int64_t begin = unit * unit_rows_;
-    const std::int64_t count = std::min(unit_rows_, rows_ - begin);
-    const ByteRange range = unit_bytes(unit);
+    multiply_units(unit, unit + 1, part, input, tokens, y, y_stride, worker);
+  }
+
+  std::int64_t units_at_once(std::int64_t tokens) const override {
+    return tokens > kPassTokens ? std::max<std::int64_t>(kRowsAtOnce / unit_rows_, 1) : 1;
+  }
+
+  void multiply_units(std::int64_t first, std::int64_t last, const StoredPart& part, const LinearInput& input,
+                      std::int64_t tokens, float* y, std::size_t y_stride,
+                      Workspace::Worker& worker) const override {
+    const std::int64_t begin = first * unit_rows_;
+    const std::int64_t count = std::min(last * unit_rows_, rows_) - begin;
+    const ByteRange range = {unit_bytes(first).begin, unit_bytes(last - 1).end};
     const auto bytes = part.at(range.begin, range.end - range.begin);
     const bool whole = weight_.paired_rows != 0;
     const float* w = float_rows(rows_of(weight_, bytes, whole ? rows_ : count), cols_, whole ? begin : 0,

@@ -31,7 +31,7 @@ GenerationStats generate(GpuModel& model, const std::vector<std::int32_t>& promp
                          bool ignore_eos, Sampler& sampler,
                          const std::function<bool(std::int32_t)>& on_token);
 
-inline constexpr std::int64_t kPromptBlock = 512;  // tokens of a prompt's pass, at most
+inline constexpr std::int64_t kPromptBlock = kPassTokens;  // tokens of a prompt's pass, at most
 
 /// Feeds tokens to one sequence in blocks, so that the activations of a long prompt stay small, and returns
 /// the last logits.

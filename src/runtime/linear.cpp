@@ -54,22 +54,30 @@ void multiply_group(std::span<const Linear* const> linears, const float* x, std:
   const auto start = std::chrono::steady_clock::now();
   if (linears.size() > kMaxGroup) fail("multiply_group: at most {} layers can share an input", kMaxGroup);
   const GroupInputs group(linears, x, tokens, workspace.pool());
-  const auto multiply = [&](std::size_t member, std::int64_t unit, const StoredPart& part, int worker) {
+  const auto multiply = [&](std::size_t member, std::int64_t begin, std::int64_t end, const StoredPart& part,
+                            int worker) {
     const Linear& linear = *linears[member];
-    linear.multiply(unit, part, group.inputs[group.of[member]], tokens, y[member],
-                    static_cast<std::size_t>(linear.rows()), workspace.worker(worker));
+    linear.multiply_units(begin, end, part, group.inputs[group.of[member]], tokens, y[member],
+                          static_cast<std::size_t>(linear.rows()), workspace.worker(worker));
   };
 
-  std::size_t total = 0;  // units of those in memory
-  for (const Linear* linear : linears)
-    total += linear->streamed() ? 0 : static_cast<std::size_t>(linear->units());
+  // What is computed at once is the same whatever the number of threads.
+  const auto pieces = [&](const Linear& linear) {
+    const std::int64_t size = linear.units_at_once(tokens);
+    return static_cast<std::size_t>((linear.units() + size - 1) / size);
+  };
+  std::size_t total = 0;  // pieces of those in memory
+  for (const Linear* linear : linears) total += linear->streamed() ? 0 : pieces(*linear);
   workspace.pool().run(total, [&](std::size_t begin, std::size_t end, int worker) {
     // The same share of each, for one codec may take ten times as long as another.
     for (std::size_t i = 0; i < linears.size(); ++i) {
       if (linears[i]->streamed()) continue;
-      const auto units = static_cast<std::size_t>(linears[i]->units());
-      for (std::size_t unit = units * begin / total; unit < units * end / total; ++unit)
-        multiply(i, static_cast<std::int64_t>(unit), linears[i]->placed(), worker);
+      const std::size_t all = pieces(*linears[i]);
+      const std::int64_t size = linears[i]->units_at_once(tokens);
+      for (std::size_t piece = all * begin / total; piece < all * end / total; ++piece) {
+        const std::int64_t first = static_cast<std::int64_t>(piece) * size;
+        multiply(i, first, std::min(first + size, linears[i]->units()), linears[i]->placed(), worker);
+      }
     }
   });
   for (std::size_t i = 0; i < linears.size(); ++i) {
@@ -79,8 +87,10 @@ void multiply_group(std::span<const Linear* const> linears, const float* x, std:
           first ? workspace.stream->take_first(*linears[i]) : workspace.stream->take_next(*linears[i]);
       const auto units = static_cast<std::size_t>(block.last_unit - block.first_unit);
       workspace.pool().run(units, [&](std::size_t begin, std::size_t end, int worker) {
-        for (std::size_t unit = begin; unit < end; ++unit)
-          multiply(i, block.first_unit + static_cast<std::int64_t>(unit), block.part, worker);
+        for (std::size_t unit = begin; unit < end; ++unit) {
+          const std::int64_t at = block.first_unit + static_cast<std::int64_t>(unit);
+          multiply(i, at, at + 1, block.part, worker);
+        }
       });
       last = block.last;
     }

@@ -60,6 +60,9 @@ struct StoredWeight {
   const CodedTensor* coded = nullptr;   // or nullptr
 };
 
+/// No pass of a prompt has more tokens; calibration and evaluation do.
+inline constexpr std::int64_t kPassTokens = 512;
+
 /// The weights of one linear layer and the way to multiply by them. Rows are computed in units that are the
 /// same whatever the number of threads, so that results are too.
 class Linear {
@@ -76,6 +79,16 @@ class Linear {
   virtual void multiply(std::int64_t unit, const StoredPart& part, const LinearInput& input,
                         std::int64_t tokens, float* y, std::size_t y_stride,
                         Workspace::Worker& worker) const = 0;
+  /// How many neighbouring units, from a multiple of it on, `multiply_units` should be given at once: more
+  /// than one only for tokens > kPassTokens.
+  virtual std::int64_t units_at_once(std::int64_t) const { return 1; }
+  /// `multiply` for units [begin, end).
+  virtual void multiply_units(std::int64_t begin, std::int64_t end, const StoredPart& part,
+                              const LinearInput& input, std::int64_t tokens, float* y, std::size_t y_stride,
+                              Workspace::Worker& worker) const {
+    for (std::int64_t unit = begin; unit < end; ++unit)
+      multiply(unit, part, input, tokens, y, y_stride, worker);
+  }
   /// Puts x [tokens, cols] into the form `multiply` wants.
   virtual void prepare(const float* x, std::int64_t tokens, LinearInput& input, ThreadPool& pool) const = 0;
   /// True when both prepare every input alike.

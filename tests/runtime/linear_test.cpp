@@ -18,7 +18,8 @@ struct Case {
   std::int64_t rows, cols, tokens;
 };
 
-const Case kCases[] = {{1, 1, 1}, {5, 3, 2}, {64, 64, 1}, {200, 70, 7}, {33, 1000, 3}, {700, 130, 40}};
+const Case kCases[] = {{1, 1, 1},     {5, 3, 2},      {64, 64, 1},   {200, 70, 7},
+                       {33, 1000, 3}, {700, 130, 40}, {300, 20, 520}};
 
 std::vector<float> random_floats(std::size_t n, Random& random) {
   std::vector<float> values;
@@ -54,6 +55,7 @@ TEST(Linear, DenseIsTheMatrixProduct) {
                           "test"};
     const auto linear = make_dense_linear(view, bias);
     const auto y = multiply(*linear, x, tokens, 2);
+    EXPECT_EQ(y, multiply(*linear, x, tokens, 3)) << rows << " rows";
     for (std::int64_t t = 0; t < tokens; ++t) {
       for (std::int64_t r = 0; r < rows; ++r) {
         double sum = bias[static_cast<std::size_t>(r)];

@@ -19,9 +19,12 @@ ErrorMetric make_error_metric(std::span<const float> gram, std::size_t cols, std
   double mean = 0;
   for (std::size_t i = 0; i < cols; ++i) mean += gram[i * cols + i] * scale / static_cast<double>(cols);
   if (!(mean > 0)) mean = 1;  // no token came here: all channels count alike
+  // Rows from both ends in turn: the last are the longest.
+  const auto row = [&](std::size_t n) { return n % 2 == 0 ? n / 2 : cols - 1 - n / 2; };
   for (double damp = damping;; damp = std::max(damp * 10, 1e-4)) {
     pool.run(cols, [&](std::size_t begin, std::size_t end, int) {
-      for (std::size_t i = begin; i < end; ++i) {
+      for (std::size_t n = begin; n < end; ++n) {
+        const std::size_t i = row(n);
         const std::size_t a = metric.channel(i);
         for (std::size_t j = 0; j <= i; ++j) {
           const std::size_t b = metric.channel(j);
@@ -39,7 +42,8 @@ ErrorMetric make_error_metric(std::span<const float> gram, std::size_t cols, std
     inverse[i] = 1.0F / metric.diagonal[i];
   }
   pool.run(cols, [&](std::size_t begin, std::size_t end, int) {
-    for (std::size_t i = begin; i < end; ++i) {
+    for (std::size_t n = begin; n < end; ++n) {
+      const std::size_t i = row(n);
       for (std::size_t j = 0; j <= i; ++j) metric.factor[i * cols + j] *= inverse[j];
     }
   });

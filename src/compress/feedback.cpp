@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/interrupt.h"
+#include "kernels/ops.h"
 #include "kernels/symmetric.h"
 
 namespace twofold {
@@ -52,61 +53,71 @@ class Strip {
     pulled_.assign(rows_ * width, 0.0F);
     gemm_add(delta_.data() + end, cols_, &task_.metric.factor[end < cols_ ? end * cols_ + begin : 0], cols_,
              pulled_.data(), width, rows_, width, cols_ - end);
-    weight_.resize(width * rows_);
-    target_.resize(width * rows_);
-    for (std::size_t k = 0; k < width; ++k) {
-      const std::size_t column = task_.metric.channel(begin + k);
-      for (std::size_t r = 0; r < rows_; ++r) {
-        const float w = task_.weights[(first_ + r) * cols_ + column];
-        weight_[k * rows_ + r] = w;
-        target_[k * rows_ + r] = w + pulled_[r * width + k];
-      }
-    }
+    for (std::vector<float>* buffer : {&weight_, &target_, &difference_, &level_})
+      buffer->resize(width * rows_);
+    by_tiles(width, [&](std::size_t r, std::size_t k) {
+      const float w = task_.weights[(first_ + r) * cols_ + task_.metric.channel(begin + k)];
+      weight_[k * rows_ + r] = w;
+      target_[k * rows_ + r] = w + pulled_[r * width + k];
+    });
     for (std::size_t k = width; k-- > 0;) {
-      quantize_column(begin + k, &weight_[k * rows_], &target_[k * rows_]);
-      for (std::size_t r = 0; r < rows_; ++r) delta_[r * cols_ + begin + k] = difference_[r];
+      const std::size_t at = k * rows_;
+      quantize_column(begin + k, &weight_[at], &target_[at], &level_[at], &difference_[at]);
       const float* factor = &task_.metric.factor[(begin + k) * cols_ + begin];
       for (std::size_t left = 0; left < k; ++left) {
-        float* target = &target_[left * rows_];
-        const float f = factor[left];
-        for (std::size_t r = 0; r < rows_; ++r) target[r] += f * difference_[r];
+        ops().axpy(factor[left], &difference_[at], &target_[left * rows_], rows_);
+      }
+    }
+    by_tiles(width, [&](std::size_t r, std::size_t k) {
+      delta_[r * cols_ + begin + k] = difference_[k * rows_ + r];
+      q_[r * cols_ + task_.metric.channel(begin + k)] = static_cast<std::int8_t>(level_[k * rows_ + r]);
+    });
+  }
+
+  /// body(row, k) for every row and k < width: few rows at a time, so that their cache lines stay while one
+  /// column follows the other.
+  template <typename Body>
+  void by_tiles(std::size_t width, const Body& body) {
+    constexpr std::size_t kTile = 8;
+    for (std::size_t first = 0; first < rows_; first += kTile) {
+      const std::size_t last = std::min(rows_, first + kTile);
+      for (std::size_t k = 0; k < width; ++k) {
+        for (std::size_t r = first; r < last; ++r) body(r, k);
       }
     }
   }
 
-  void quantize_column(std::size_t place, const float* weight, const float* target) {
+  void quantize_column(std::size_t place, const float* weight, const float* target, float* level,
+                       float* difference) {
     const std::size_t column = task_.metric.channel(place);
     const float step = task_.column_step[column];
     const float inverse = 1.0F / step;
     const auto levels = static_cast<float>(task_.levels);
-    level_.resize(rows_);
-    difference_.resize(rows_);
     for (std::size_t r = 0; r < rows_; ++r) {
       const float x = target[r] * inverse * inverse_row_step_[r];
-      level_[r] = nearest(std::min(std::max(x, -levels), levels));
+      level[r] = nearest(std::min(std::max(x, -levels), levels));
     }
     if (task_.prices != nullptr) {
       const auto& price = task_.prices->classes[task_.prices->column_class[column]];
       for (std::size_t r = 0; r < rows_; ++r) {
         const float x = target[r] * inverse * inverse_row_step_[r];
-        const float z = level_[r];
+        const float z = level[r];
         const float nearer = z - (z > 0 ? 1.0F : z < 0 ? -1.0F : 0.0F);
         const float cost = (x - z) * (x - z) + price[static_cast<std::size_t>(static_cast<int>(z) + 128)];
         const float other =
             (x - nearer) * (x - nearer) + price[static_cast<std::size_t>(static_cast<int>(nearer) + 128)];
-        if (other < cost) level_[r] = nearer;
+        if (other < cost) level[r] = nearer;
       }
     }
     if (task_.keep_zeros) {
-      for (std::size_t r = 0; r < rows_; ++r) level_[r] = weight[r] == 0 ? 0 : level_[r];
+      for (std::size_t r = 0; r < rows_; ++r) level[r] = weight[r] == 0 ? 0 : level[r];
     }
     const double diagonal = task_.metric.diagonal[place];
     float squares = 0;
     for (std::size_t r = 0; r < rows_; ++r) {
-      const float value = level_[r] * step * row_step_[r];
-      difference_[r] = weight[r] - value;
+      const float value = level[r] * step * row_step_[r];
+      difference[r] = weight[r] - value;
       squares += (target[r] - value) * (target[r] - value);
-      q_[r * cols_ + column] = static_cast<std::int8_t>(level_[r]);
     }
     error_ += squares * diagonal * diagonal;
   }
@@ -117,7 +128,8 @@ class Strip {
   std::size_t rows_;
   std::int8_t* q_;
   AlignedVector<float> delta_;  // [rows, cols] weight - value, by place in the metric
-  std::vector<float> inverse_row_step_, row_step_, pulled_, weight_, target_, level_, difference_;
+  std::vector<float> inverse_row_step_, row_step_, pulled_;
+  std::vector<float> weight_, target_, level_, difference_;  // [width, rows] of a block
   double error_ = 0;
 };
 

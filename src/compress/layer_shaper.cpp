@@ -109,7 +109,7 @@ void LayerShaper::shape(std::span<const LinearSpec* const> linears, const Channe
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     check_interrupt();
     weights_[i] = load_linear(model_.checkpoint(), *wanted[i], pool_, std::move(weights_[i]));
-    if (plan_ != nullptr) plan_->found_unit(wanted[i]->name, rate_unit(weights_[i], *metric));
+    if (plan_ != nullptr) plan_->found_unit(wanted[i]->name, rate_unit(weights_[i], *metric, pool_));
   }
   ChannelScales scales;
   if (plan_ != nullptr) {

@@ -39,8 +39,10 @@ double squared_distance(std::span<const float> a, std::span<const float> b) {
 double class_bits(std::span<const std::int8_t> q, std::size_t cols) {
   const SymbolPrices prices = make_prices(q, cols, 1.0);
   double bits = 0;
-  for (std::size_t i = 0; i < q.size(); ++i) {
-    bits += prices.classes[prices.column_class[i % cols]][static_cast<std::size_t>(q[i] + 128)];
+  for (std::size_t row = 0; row < q.size(); row += cols) {
+    for (std::size_t c = 0; c < cols; ++c) {
+      bits += prices.classes[prices.column_class[c]][static_cast<std::size_t>(q[row + c] + 128)];
+    }
   }
   return bits / static_cast<double>(q.size());
 }
@@ -82,7 +84,7 @@ double output_error(std::span<const float> x, std::span<const float> weights,
   if (tokens == 0) return 0;
   std::vector<float> column_step;
   for (const float s : quantized.parts.input_scale) column_step.push_back(quantized.parts.scale[0] / s);
-  constexpr std::size_t kRows = 64;  // per unit of work
+  constexpr std::size_t kRows = 128;  // per unit of work: sgemm packs all inputs for each
   std::vector<double> errors((rows + kRows - 1) / kRows);
   pool.run(errors.size(), [&](std::size_t begin, std::size_t end, int) {
     AlignedVector<float> difference;
@@ -91,9 +93,12 @@ double output_error(std::span<const float> x, std::span<const float> weights,
       const std::size_t count = std::min(kRows, rows - block * kRows);
       const std::size_t first = block * kRows * cols;
       difference.resize(count * cols);
-      for (std::size_t i = 0; i < count * cols; ++i) {
-        difference[i] =
-            weights[first + i] - static_cast<float>(quantized.q[first + i]) * column_step[i % cols];
+      for (std::size_t i = 0; i < count * cols; i += cols) {
+        const float* row = &weights[first + i];
+        const std::int8_t* q = &quantized.q[first + i];
+        for (std::size_t c = 0; c < cols; ++c) {
+          difference[i + c] = row[c] - static_cast<float>(q[c]) * column_step[c];
+        }
       }
       sgemm(x.data(), tokens, cols, difference.data(), count, y.data(), count);
       for (std::size_t i = 0; i < tokens * count; ++i) errors[block] += static_cast<double>(y[i]) * y[i];
@@ -175,7 +180,7 @@ class Survey {
       RatePlan::Linear& rate = plan_.linears[linear->name];
       rate.weights = static_cast<double>(weights_.size());
       rate.cols = linear->cols;
-      rate.unit = rate_unit(weights_, metric);
+      rate.unit = rate_unit(weights_, metric, pool_);
       measure_rates(*linear, metric, rate);
       QuantizedLinear trial =
           shape_linear(*linear, weights_, inputs, &metric, rate.unit * kTrialStep, recipe_, pool_);
@@ -225,9 +230,12 @@ class Survey {
     }
     const FeedbackResult result = quantize_with_feedback(
         {.metric = metric, .weights = rows, .column_step = column_step, .row_step = steps}, pool_);
-    for (std::size_t point = 0; point < kCurvePoints; ++point) {
-      rate.bits.push_back(class_bits(std::span(result.q).subspan(point * count * cols, count * cols), cols));
-    }
+    rate.bits.resize(kCurvePoints);
+    pool_.run(kCurvePoints, [&](std::size_t begin, std::size_t end, int) {
+      for (std::size_t point = begin; point < end; ++point) {
+        rate.bits[point] = class_bits(std::span(result.q).subspan(point * count * cols, count * cols), cols);
+      }
+    });
   }
 
   /// The KL divergence that a layer's trial caused is shared among its linears by their parts in the error.
@@ -372,9 +380,17 @@ void RatePlan::solve_again() {
   base_step = first_base_ > 0 ? std::clamp(base, first_base_ / kMost, first_base_ * kMost) : base;
 }
 
-double rate_unit(std::span<const float> weights, const ErrorMetric& metric) {
+double rate_unit(std::span<const float> weights, const ErrorMetric& metric, ThreadPool& pool) {
+  std::vector<double> squares(weights.size() / metric.cols);  // by row
+  pool.run(squares.size(), [&](std::size_t begin, std::size_t end, int) {
+    for (std::size_t row = begin; row < end; ++row) {
+      for (const float w : weights.subspan(row * metric.cols, metric.cols)) {
+        squares[row] += static_cast<double>(w) * w;
+      }
+    }
+  });
   double sum = 0;
-  for (const float w : weights) sum += static_cast<double>(w) * w;
+  for (const double square : squares) sum += square;
   const double deviation = std::sqrt(sum / static_cast<double>(std::max<std::size_t>(weights.size(), 1)));
   return (deviation > 0 ? deviation : 1.0) * geometric_mean(metric.diagonal);
 }

@@ -66,7 +66,7 @@ class RatePlan {
 };
 
 /// RatePlan::Linear::unit: the weights' deviation times the geometric mean of the metric's diagonal.
-double rate_unit(std::span<const float> weights, const ErrorMetric& metric);
+double rate_unit(std::span<const float> weights, const ErrorMetric& metric, ThreadPool& pool);
 
 /// Measures the sensitivities and the rates: the model runs over a part of the calibration text in FP32; in
 /// each layer every linear is quantized for trial. Alone it shows its share in the error of the layer's

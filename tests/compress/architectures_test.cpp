@@ -1,8 +1,9 @@
 // Every architecture compressed, opened again and run as INT8, on the tiny models of the runtime's tests.
 
+#include "support/architectures.h"
+
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cstring>
 
 #include "compress/compress.h"
@@ -13,15 +14,9 @@ namespace twofold {
 namespace {
 
 namespace fs = std::filesystem;
-
-const fs::path kModels = fs::path(TWOFOLD_SOURCE_DIR) / "tests/runtime/data/architectures";
-
-std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(kModels)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
+using testing::architecture;
+using testing::architecture_names;
+using testing::architecture_test_name;
 
 /// The prompt and the greedy continuation of the reference.
 std::vector<std::int32_t> reference_tokens(const fs::path& directory) {
@@ -46,7 +41,7 @@ class Architecture : public ::testing::TestWithParam<std::string> {
  protected:
   CompressOptions options() const {
     CompressOptions options;
-    options.source = kModels / GetParam();
+    options.source = architecture(GetParam());
     options.destination = directory_ / "compressed";
     options.recipe.alpha = 0.5;
     options.calibration.tokens = 128;
@@ -89,11 +84,8 @@ TEST_P(Architecture, RunsAsInt8AsItDoesInFloat) {
   EXPECT_GE(agreed, static_cast<int>(tokens.size()) * 8 / 10);
 }
 
-INSTANTIATE_TEST_SUITE_P(Compressed, Architecture, ::testing::ValuesIn(model_names()), [](const auto& name) {
-  std::string test = name.param;
-  std::replace(test.begin(), test.end(), '-', '_');
-  return test;
-});
+INSTANTIATE_TEST_SUITE_P(Compressed, Architecture, ::testing::ValuesIn(architecture_names()),
+                         architecture_test_name);
 
 }  // namespace
 }  // namespace twofold

@@ -11,6 +11,7 @@
 #include "compress/backward/loss_gradients.h"
 #include "compress/compress.h"
 #include "runtime/logits.h"
+#include "support/architectures.h"
 #include "support/tiny_model.h"
 #include "tensor/tensor_floats.h"
 
@@ -18,16 +19,10 @@ namespace twofold {
 namespace {
 
 namespace fs = std::filesystem;
+using testing::architecture;
+using testing::architecture_names;
+using testing::architecture_test_name;
 using testing::gaussian;
-
-const fs::path kModels = fs::path(TWOFOLD_SOURCE_DIR) / "tests/runtime/data/architectures";
-
-std::vector<std::string> model_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : fs::directory_iterator(kModels)) names.push_back(entry.path().filename().string());
-  std::sort(names.begin(), names.end());
-  return names;
-}
 
 /// A copy of a model in F32 whose weights can be changed.
 class EditableModel {
@@ -114,8 +109,8 @@ struct MeanGradients final : GradientObserver {
 class Gradients : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Gradients, AreTheSlopesOfTheLoss) {
-  EditableModel edited(kModels / GetParam());
-  Model model(kModels / GetParam(), {.threads = 2});
+  EditableModel edited(architecture(GetParam()));
+  Model model(architecture(GetParam()), {.threads = 2});
   const ModelSpec& spec = model.spec();
   Random random(5);
   CalibrationText text;
@@ -167,11 +162,7 @@ TEST_P(Gradients, AreTheSlopesOfTheLoss) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Gradients, ::testing::ValuesIn(model_names()), [](const auto& name) {
-  std::string test = name.param;
-  std::replace(test.begin(), test.end(), '-', '_');
-  return test;
-});
+INSTANTIATE_TEST_SUITE_P(All, Gradients, ::testing::ValuesIn(architecture_names()), architecture_test_name);
 
 }  // namespace
 }  // namespace twofold

@@ -84,6 +84,34 @@ std::vector<Source> make_sources(const Flags& flags) {
   return sources;
 }
 
+/// What both devices' tables say of a product, after what they call it.
+const std::vector<std::string> kRateColumns = {"tokens",       "bits/w", "over entropy %",
+                                               "weights GB/s", "x raw",  "of bandwidth"};
+
+std::vector<std::string> rate_cells(const KernelFigures& f) {
+  return {fmt::format("{}", f.tokens),
+          fmt::format("{:.3f}", f.bits_per_weight),
+          fmt::format("{:+.2f}", 100 * f.over_entropy),
+          fmt::format("{:.2f}", f.weights_per_second / 1e9),
+          fmt::format("{:.2f}", f.over_raw),
+          fmt::format("{:.2f}", f.of_bandwidth)};
+}
+
+std::vector<std::string> joined(std::vector<std::string> cells, const std::vector<std::string>& more) {
+  cells.insert(cells.end(), more.begin(), more.end());
+  return cells;
+}
+
+Json rates_json(const KernelFigures& f) {
+  return {{"codec", f.codec},
+          {"tokens", f.tokens},
+          {"bits_per_weight", f.bits_per_weight},
+          {"over_entropy", f.over_entropy},
+          {"weights_per_second", f.weights_per_second},
+          {"over_raw", f.over_raw},
+          {"of_bandwidth", f.of_bandwidth}};
+}
+
 void print_text(const Source& source, const KernelBench& bench, const KernelBenchOptions& options) {
   fmt::print("{}: entropy {:.3f} bits, {:.2f} GiB as INT8; read bandwidth", source.name,
              bench.entropy_bits_per_weight, static_cast<double>(bench.weights) / (1 << 30));
@@ -92,14 +120,9 @@ void print_text(const Source& source, const KernelBench& bench, const KernelBenc
                options.threads[i]);
   }
   fmt::print(" threads\n");
-  Table table({"codec", "isa", "threads", "tokens", "bits/w", "over entropy %", "weights GB/s", "x raw",
-               "of bandwidth"});
+  Table table(joined({"codec", "isa", "threads"}, kRateColumns));
   for (const KernelFigures& f : bench.figures) {
-    table.add({f.codec, std::string(isa_name(f.isa)), fmt::format("{}", f.threads),
-               fmt::format("{}", f.tokens), fmt::format("{:.3f}", f.bits_per_weight),
-               fmt::format("{:+.2f}", 100 * f.over_entropy),
-               fmt::format("{:.2f}", f.weights_per_second / 1e9), fmt::format("{:.2f}", f.over_raw),
-               fmt::format("{:.2f}", f.of_bandwidth)});
+    table.add(joined({f.codec, std::string(isa_name(f.isa)), fmt::format("{}", f.threads)}, rate_cells(f)));
   }
   fmt::print("{}\n", table.text());
 }
@@ -107,15 +130,9 @@ void print_text(const Source& source, const KernelBench& bench, const KernelBenc
 Json to_json(const Source& source, const KernelBench& bench, const KernelBenchOptions& options) {
   Json rows = Json::array();
   for (const KernelFigures& f : bench.figures) {
-    rows.push_back({{"codec", f.codec},
-                    {"isa", isa_name(f.isa)},
-                    {"threads", f.threads},
-                    {"tokens", f.tokens},
-                    {"bits_per_weight", f.bits_per_weight},
-                    {"over_entropy", f.over_entropy},
-                    {"weights_per_second", f.weights_per_second},
-                    {"over_raw", f.over_raw},
-                    {"of_bandwidth", f.of_bandwidth}});
+    Json& row = rows.emplace_back(rates_json(f));
+    row["isa"] = isa_name(f.isa);
+    row["threads"] = f.threads;
   }
   return {{"source", source.name},
           {"weights", bench.weights},
@@ -129,27 +146,14 @@ void print_text(const Source& source, const GpuBench& bench) {
   fmt::print("{}: entropy {:.3f} bits, {:.2f} GiB as INT8, on {}; a copy reads and writes {:.2f} GB/s\n",
              source.name, bench.entropy_bits_per_weight, static_cast<double>(bench.weights) / (1 << 30),
              bench.device, bench.copy_bytes_per_second / 1e9);
-  Table table({"codec", "tokens", "bits/w", "over entropy %", "weights GB/s", "x raw", "of bandwidth"});
-  for (const GpuFigures& f : bench.figures) {
-    table.add({f.codec, fmt::format("{}", f.tokens), fmt::format("{:.3f}", f.bits_per_weight),
-               fmt::format("{:+.2f}", 100 * f.over_entropy),
-               fmt::format("{:.2f}", f.weights_per_second / 1e9), fmt::format("{:.2f}", f.over_raw),
-               fmt::format("{:.2f}", f.of_bandwidth)});
-  }
+  Table table(joined({"codec"}, kRateColumns));
+  for (const KernelFigures& f : bench.figures) table.add(joined({f.codec}, rate_cells(f)));
   fmt::print("{}\n", table.text());
 }
 
 Json to_json(const Source& source, const GpuBench& bench) {
   Json rows = Json::array();
-  for (const GpuFigures& f : bench.figures) {
-    rows.push_back({{"codec", f.codec},
-                    {"tokens", f.tokens},
-                    {"bits_per_weight", f.bits_per_weight},
-                    {"over_entropy", f.over_entropy},
-                    {"weights_per_second", f.weights_per_second},
-                    {"over_raw", f.over_raw},
-                    {"of_bandwidth", f.of_bandwidth}});
-  }
+  for (const KernelFigures& f : bench.figures) rows.push_back(rates_json(f));
   return {{"source", source.name},
           {"device", bench.device},
           {"weights", bench.weights},

@@ -92,7 +92,8 @@ GpuBench bench_gpu_kernels(const std::vector<KernelBenchMatrix>& matrices, const
   const double steps = static_cast<double>((codecs.size() + 2) * options.tokens.size());
   double done = 0;
   const auto add = [&](std::string name, std::size_t i, double bits_per_weight, double seconds) {
-    GpuFigures f{.codec = std::move(name), .tokens = options.tokens[i], .bits_per_weight = bits_per_weight};
+    KernelFigures f{
+        .codec = std::move(name), .tokens = options.tokens[i], .bits_per_weight = bits_per_weight};
     f.over_entropy = bits_per_weight / bench.entropy_bits_per_weight - 1;
     f.weights_per_second = static_cast<double>(bench.weights) / seconds;
     if (bench.figures.size() < options.tokens.size()) raw[i] = f.weights_per_second;

@@ -9,23 +9,14 @@
 
 namespace twofold {
 
-/// A codec's products on the GPU, or those of cuBLAS.
-struct GpuFigures {
-  std::string codec;  // or "cuBLAS INT8", "cuBLAS FP16"
-  std::int64_t tokens = 1;
-  double bits_per_weight = 0;
-  double over_entropy = 0;        // bits_per_weight / entropy - 1
-  double weights_per_second = 0;  // without transfers
-  double over_raw = 0;            // to those of `raw` with as many tokens
-  double of_bandwidth = 0;        // coded bytes per second, to what a copy within the GPU reads and writes
-};
-
+/// Figures as those of bench_kernels, with "cuBLAS INT8" and "cuBLAS FP16" among the codecs; times without
+/// transfers, bandwidth as that of a copy within the GPU.
 struct GpuBench {
   std::string device;
   std::uint64_t weights = 0;
   double entropy_bits_per_weight = 0;
-  double copy_bytes_per_second = 0;
-  std::vector<GpuFigures> figures;
+  double copy_bytes_per_second = 0;    // read and written
+  std::vector<KernelFigures> figures;  // without an instruction set and threads
 };
 
 /// As bench_kernels on the first GPU, instruction sets and threads aside. Throws Error when there is none, or

@@ -140,7 +140,7 @@ class AttentionPass {
     std::fill(dk, dk + tokens_ * dim_, 0.0F);
     std::fill(dv, dv + tokens_ * dim_, 0.0F);
     const Size most = std::min(kQueryBlock, tokens_) * tokens_;
-    AlignedVector<float> p(most), slope(spec_.soft_cap > 0 ? most : 0), ds(most), turned(most);
+    AlignedVector<float> p(most), slope(spec_.soft_cap > 0 ? most : 0), ds(most), turned;
     for (Size begin = 0; begin < tokens_; begin += kQueryBlock) {
       const Size end = std::min(tokens_, begin + kQueryBlock);  // keys [0, end)
       const Size rows = end - begin;
@@ -174,17 +174,17 @@ class AttentionPass {
                      .m = rows,
                      .n = end,
                      .k = dim_});
-      transpose(p.data(), end, rows, end, turned.data());
-      ops().gemm_nn({.a = turned.data(),
-                     .a_stride = rows,
-                     .b = dmixed + begin * width,
-                     .b_stride = width,
-                     .c = dv,
-                     .c_stride = dim_,
-                     .m = end,
-                     .n = dim_,
-                     .k = rows,
-                     .add = true});
+      gemm_tn({.a = p.data(),
+               .a_stride = end,
+               .b = dmixed + begin * width,
+               .b_stride = width,
+               .c = dv,
+               .c_stride = dim_,
+               .m = end,
+               .n = dim_,
+               .k = rows,
+               .add = true},
+              turned);
       for (Size r = 0; r < rows; ++r) {
         float* row = &ds[r * end];
         const float* weight = &p[r * end];
@@ -203,17 +203,17 @@ class AttentionPass {
                      .m = rows,
                      .n = dim_,
                      .k = end});
-      transpose(ds.data(), end, rows, end, turned.data());
-      ops().gemm_nn({.a = turned.data(),
-                     .a_stride = rows,
-                     .b = &q[begin * dim_],
-                     .b_stride = dim_,
-                     .c = dk,
-                     .c_stride = dim_,
-                     .m = end,
-                     .n = dim_,
-                     .k = rows,
-                     .add = true});
+      gemm_tn({.a = ds.data(),
+               .a_stride = end,
+               .b = &q[begin * dim_],
+               .b_stride = dim_,
+               .c = dk,
+               .c_stride = dim_,
+               .m = end,
+               .n = dim_,
+               .k = rows,
+               .add = true},
+              turned);
     }
   }
 

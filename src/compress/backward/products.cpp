@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "compress/stage_one.h"
-#include "kernels/ops.h"
 
 namespace twofold {
 
@@ -41,24 +40,29 @@ void backward_weight(const float* dy, const float* x, std::size_t tokens, std::s
   pool.run((rows + kUnit - 1) / kUnit, [&](std::size_t begin, std::size_t end, int) {
     const std::size_t first = begin * kUnit;
     const std::size_t count = std::min(rows, end * kUnit) - first;
-    AlignedVector<float> turned(count * tokens);
-    transpose(dy + first, rows, tokens, count, turned.data());
-    ops().gemm_nn({.a = turned.data(),
-                   .a_stride = tokens,
-                   .b = x,
-                   .b_stride = cols,
-                   .c = dw + first * cols,
-                   .c_stride = cols,
-                   .m = count,
-                   .n = cols,
-                   .k = tokens});
+    AlignedVector<float> turned;
+    gemm_tn({.a = dy + first,
+             .a_stride = rows,
+             .b = x,
+             .b_stride = cols,
+             .c = dw + first * cols,
+             .c_stride = cols,
+             .m = count,
+             .n = cols,
+             .k = tokens},
+            turned);
   });
 }
 
-void transpose(const float* x, std::size_t stride, std::size_t rows, std::size_t cols, float* out) {
-  for (std::size_t i = 0; i < rows; ++i) {
-    for (std::size_t j = 0; j < cols; ++j) out[j * rows + i] = x[i * stride + j];
+void gemm_tn(Gemm product, AlignedVector<float>& turned) {
+  turned.resize(product.m * product.k);
+  for (std::size_t i = 0; i < product.k; ++i) {
+    for (std::size_t j = 0; j < product.m; ++j)
+      turned[j * product.k + i] = product.a[i * product.a_stride + j];
   }
+  product.a = turned.data();
+  product.a_stride = product.k;
+  ops().gemm_nn(product);
 }
 
 }  // namespace twofold

@@ -7,6 +7,7 @@
 
 #include "base/aligned.h"
 #include "base/thread_pool.h"
+#include "kernels/ops.h"
 #include "model/model_spec.h"
 #include "tensor/checkpoint.h"
 
@@ -32,7 +33,7 @@ void backward_input(const float* dy, std::size_t tokens, const float* w, std::si
 void backward_weight(const float* dy, const float* x, std::size_t tokens, std::size_t rows, std::size_t cols,
                      float* dw, ThreadPool& pool);
 
-/// out [cols, rows] = x' for x [rows, cols] with rows `stride` apart.
-void transpose(const float* x, std::size_t stride, std::size_t rows, std::size_t cols, float* out);
+/// Ops::gemm_nn with a' for a [k, m]; `turned` is scratch memory.
+void gemm_tn(Gemm product, AlignedVector<float>& turned);
 
 }  // namespace twofold

@@ -56,7 +56,7 @@ __global__ void __launch_bounds__(kMostThreads)
   __shared__ float room[kMostThreads / kWarp];
   const std::size_t token = blockIdx.x;
   const float* const x = in.x + token * in.stride;
-  float* const floats = all_floats + token * in.cols;
+  float* const floats = kKind == StepValues::Kind::kAsIs ? nullptr : all_floats + token * in.cols;
   if (kKind == StepValues::Kind::kNormed) {
     float squares = 0;
     for (std::uint32_t i = threadIdx.x; i < in.cols; i += blockDim.x) squares += x[i] * x[i];

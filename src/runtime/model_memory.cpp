@@ -89,6 +89,8 @@ void Model::keep_budget() {
 
   MemoryUse& use = options_.memory.use;
   use.context = std::min(use.context, spec_.max_positions);
+  // Its rows are read as they are used, whatever a plan says of it.
+  if (!spec_.tied_embeddings) options_.memory.plan.erase(spec_.embedding);
   const MemorySplit split = split_budget(spec_, options_.memory, needs);
   for (std::size_t i = 0; i < entries.size(); ++i)
     entries[i].residency = split.plan.at(needs.weights[i].name);

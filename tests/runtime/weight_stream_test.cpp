@@ -86,6 +86,8 @@ ResidencyPlan every(const Model& model, int period) {
     if (linear->present())
       plan[linear->weight()] = period > 0 && i++ % period == 0 ? Residency::kResident : Residency::kStreamed;
   }
+  // `plan` plans it too.
+  if (!spec.tied_embeddings) plan[spec.embedding] = Residency::kResident;
   return plan;
 }
 

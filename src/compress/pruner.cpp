@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/json.h"
 
 namespace twofold {
 
@@ -48,7 +49,7 @@ const Pruner& find_pruner(std::string_view name) {
     names += names.empty() ? "" : ", ";
     names += one.name;
   }
-  fail("expected one of {}, found \"{}\"", names, name);
+  fail("expected one of {}, found {}", names, json_quote(name));
 }
 
 void zero_smallest(const LinearTask& task, std::span<const float> channel_factor, bool by_row) {

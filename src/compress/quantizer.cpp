@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "kernels/ops.h"
 
 namespace twofold {
@@ -26,7 +27,7 @@ const Quantizer& find_quantizer(std::string_view name) {
     names += names.empty() ? "" : ", ";
     names += one.name;
   }
-  fail("expected one of {}, found \"{}\"", names, name);
+  fail("expected one of {}, found {}", names, json_quote(name));
 }
 
 std::vector<float> row_maxima(const LinearTask& task, std::span<const float> input_scale) {

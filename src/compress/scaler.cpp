@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "tensor/dtype.h"
 
 namespace twofold {
@@ -27,7 +28,7 @@ const Scaler& find_scaler(std::string_view name) {
     names += names.empty() ? "" : ", ";
     names += one.name;
   }
-  fail("expected one of {}, found \"{}\"", names, name);
+  fail("expected one of {}, found {}", names, json_quote(name));
 }
 
 std::vector<float> storable_scales(std::vector<double> scales) {

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "runtime/weight_stream.h"
 
 namespace twofold {
@@ -13,7 +14,7 @@ ActivationMode parse_activation_mode(std::string_view name) {
        {ActivationMode::kPerToken, ActivationMode::kPerTensorStatic, ActivationMode::kNone}) {
     if (activation_mode_name(mode) == name) return mode;
   }
-  fail("activations: expected per-token, per-tensor-static or none, found \"{}\"", name);
+  fail("activations: expected per-token, per-tensor-static or none, found {}", json_quote(name));
 }
 
 std::string_view activation_mode_name(ActivationMode mode) {

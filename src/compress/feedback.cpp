@@ -98,14 +98,16 @@ class Strip {
       level[r] = nearest(std::min(std::max(x, -levels), levels));
     }
     if (task_.prices != nullptr) {
-      const auto& price = task_.prices->classes[task_.prices->column_class[column]];
+      const auto& prices = task_.prices->classes[task_.prices->column_class[column]];
+      const auto price_of = [&](float q) {
+        return prices[static_cast<std::uint8_t>(static_cast<int>(q) + 128)];
+      };
       for (std::size_t r = 0; r < rows_; ++r) {
         const float x = target[r] * inverse * inverse_row_step_[r];
         const float z = level[r];
         const float nearer = z - (z > 0 ? 1.0F : z < 0 ? -1.0F : 0.0F);
-        const float cost = (x - z) * (x - z) + price[static_cast<std::size_t>(static_cast<int>(z) + 128)];
-        const float other =
-            (x - nearer) * (x - nearer) + price[static_cast<std::size_t>(static_cast<int>(nearer) + 128)];
+        const float cost = (x - z) * (x - z) + price_of(z);
+        const float other = (x - nearer) * (x - nearer) + price_of(nearer);
         if (other < cost) level[r] = nearer;
       }
     }

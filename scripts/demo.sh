@@ -12,11 +12,12 @@ prompt="The old house stood upon a hill"
 rm -rf "$out"
 mkdir -p "$out"
 
-echo "== Compress $original (scaled, INT8, ANS)"
+echo "== Compress $original"
 "$twofold" compress "$original" "$out/twofold"
 echo
-echo "== The same with 20 % of the weights pruned, and plain INT8 to compare with"
-"$twofold" compress "$original" "$out/twofold-20" --sparsity 0.2
+echo "== The same integers in a form that is faster to run, double compression, and plain INT8 to compare with"
+"$twofold" transcode "$out/twofold" "$out/packed" --codec packed
+"$twofold" compress "$original" "$out/dc" --recipe dc
 "$twofold" compress "$original" "$out/int8" --alpha 0 --codec raw
 "$twofold" verify "$out/twofold"
 
@@ -53,6 +54,7 @@ printf '%-28s %12s %7s %11s %9s %7s %9s %9s\n' "model" "bytes" "size %" "perplex
 row "original (BF16)" "$original"
 row "plain INT8" "$out/int8"
 row "Twofold" "$out/twofold"
-row "Twofold, 20 % pruned" "$out/twofold-20"
+row "Twofold, packed" "$out/packed"
+row "double compression" "$out/dc"
 echo
 echo "bytes: the whole directory; perplexity, KL divergence and top-1 agreement: against the original on the same tokens"

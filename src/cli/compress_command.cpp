@@ -76,7 +76,12 @@ void print_text(const CompressReport& report, const CompressOptions& options) {
         ratio(report.linear_weights, report.linear_bytes), report.recipe.name, report.recipe.codec,
         report.recipe.scaler == "none" ? "" : fmt::format(", alpha {:.2f}", report.recipe.alpha),
         report.recipe.sparsity);
-    if (report.kl) fmt::print("KL divergence on the calibration text: {:.6f} nats per token\n", *report.kl);
+    if (report.kl) {
+      fmt::print("KL divergence on the calibration text: {:.6f} nats per token{}\n", *report.kl,
+                 *report.kl > options.max_kl
+                     ? fmt::format(", above the {} that --max-kl allows", options.max_kl)
+                     : "");
+    }
   }
   fmt::print("calibrated on {} tokens; took {}\n", report.calibration_tokens,
              format_duration(report.seconds));
@@ -107,7 +112,9 @@ void print_json(const CompressReport& report, const CompressOptions& options) {
 
 /// The recipe, and over it what the command line says.
 void apply_flags(const Flags& flags, CompressOptions& options) {
-  if (!flags.recipe.empty()) options.recipe = load_recipe(flags.recipe);
+  // The flags that only dc knows ask for it.
+  const bool of_dc = flags.recipe.empty() && (flags.alpha || flags.sparsity);
+  if (!of_dc) options.recipe = load_recipe(flags.recipe.empty() ? "best" : flags.recipe);
   Recipe& recipe = options.recipe;
   if (flags.alpha) parse_alpha(*flags.alpha, options);
   if (flags.sparsity) recipe.sparsity = *flags.sparsity;
@@ -127,13 +134,16 @@ void apply_flags(const Flags& flags, CompressOptions& options) {
   constexpr std::int64_t kMomentTokens = 16384;  // cols^2 numbers want more than cols do
   options.calibration.tokens =
       flags.tokens.value_or(needs_moments(recipe) ? kMomentTokens : options.calibration.tokens);
-  if (flags.bits) recipe.bits = *flags.bits;
-  if (flags.size) options.target_bytes = parse_size(*flags.size, "--size");
-  if (flags.max_kl && rated) {
-    if (!(*flags.max_kl > 0)) throw UsageError("--max-kl: expected a number above 0");
-    options.target_kl = flags.max_kl;
+  if (flags.bits) {
+    recipe.bits = *flags.bits;
+    check(recipe);
   }
-  options.max_kl = flags.max_kl.value_or(options.max_kl);
+  if (flags.size) options.target_bytes = parse_size(*flags.size, "--size");
+  if (flags.max_kl) {
+    if (rated && !(*flags.max_kl > 0)) throw UsageError("--max-kl: expected a number above 0");
+    recipe.bits = 0;
+    options.max_kl = *flags.max_kl;
+  }
 }
 
 void compress(Flags& flags) {
@@ -168,14 +178,18 @@ void add_compress_command(CLI::App& app) {
   command->add_option("--seed", options.calibration.seed, "Seed of the sampled calibration text")
       ->capture_default_str();
   command->add_option("--recipe", flags->recipe, "Name of a recipe, or a file (docs/recipes.md)")
-      ->default_str("dc");
-  command->add_option("--bits", flags->bits,
-                      "Bits per weight of the linear layers after coding, for recipes with a rate");
-  command->add_option("--size", flags->size, "Size of the whole directory instead, such as 4GB");
+      ->default_str("best, or dc with --alpha or --sparsity");
+  command->add_option(
+      "--bits", flags->bits,
+      "Bits per weight of the linear layers after coding, for recipes with a rate, in place of "
+      "--max-kl");
+  command->add_option("--size", flags->size,
+                      "Size of the whole directory, such as 4GB, in place of --max-kl");
   command
       ->add_option("--max-kl", flags->max_kl,
-                   "Largest mean KL divergence (nats per token) on the calibration text instead; also of "
-                   "--alpha auto")
+                   "Largest mean KL divergence (nats per token) on the calibration text, for recipes with a "
+                   "rate and --alpha auto")
+      ->default_str("0.004")
       ->check(CLI::NonNegativeNumber);
   command
       ->add_option("--alpha", flags->alpha,

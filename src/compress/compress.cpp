@@ -304,21 +304,17 @@ class Rated {
   CompressReport run(std::optional<ContainerWriter>& writer) {
     const RatePlan plan = make_rate_plan(model_, text_, recipe_);
     constexpr int kAttempts = 5;
-    double base = plan.base_for(recipe_.bits);
-    if (options_.target_kl) {
-      reference_ = original_hidden(model_, text_);
-      // The sum of sensitivity * error, with the error of rounding at these steps.
-      double weights = 0;
-      for (const auto& [name, linear] : plan.linears) weights += linear.weights;
-      base = std::sqrt(12 * *options_.target_kl / std::max(weights, 1.0));
-    }
+    constexpr double kFirstBits = 3;
+    if (options_.target_bytes && recipe_.bits == 0) recipe_.bits = kFirstBits;
+    if (by_divergence()) reference_ = original_hidden(model_, text_);
+    double base = by_divergence() ? plan.base_for_divergence(options_.max_kl) : plan.base_for(recipe_.bits);
     for (int attempt = 1;; ++attempt) {
       RatePlan steps = plan;
       steps.base_step = base;
-      if (!options_.target_kl) steps.target = recipe_.bits;
+      if (recipe_.bits > 0) steps.target = recipe_.bits;
       Compressor compressor(options_, model_, *writer, text_, recipe_, &steps);
       AlignedVector<float> reference = reference_;
-      compressor.run(options_.target_kl ? &reference : nullptr);
+      compressor.run(by_divergence() ? &reference : nullptr);
       if (attempt == kAttempts || met(compressor, plan, base)) {
         return compressor.commit();
       }
@@ -328,13 +324,22 @@ class Rated {
   }
 
  private:
+  static constexpr double kFinestBits = 7;
+
+  bool by_divergence() const { return recipe_.bits == 0 && !options_.target_bytes; }
+
   /// True when the target is met; else `base` and the recipe's bits are those of the next attempt.
   bool met(const Compressor& compressor, const RatePlan& plan, double& base) {
     const CompressReport& report = compressor.report();
-    if (options_.target_kl) {
-      const double ratio = *report.kl / *options_.target_kl;
-      if (ratio > 0.95 && ratio <= 1) return true;
-      base *= std::clamp(std::sqrt(0.98 / std::max(ratio, 1e-9)), 0.25, 4.0);
+    if (by_divergence()) {
+      const double ratio = std::max(*report.kl, 1e-12) / options_.max_kl;
+      if (ratio > 0.92 && ratio <= 1) return true;
+      if (ratio > 1 && plan.bits(base) > kFinestBits) return true;  // that is as near as INT8 comes
+      // KL grows with the square of the step, or as it did between the last two attempts.
+      double power = 2;
+      if (last_) power = std::clamp(std::log(ratio / last_->ratio) / std::log(base / last_->base), 1.0, 6.0);
+      last_ = {base, ratio};
+      base *= std::clamp(std::pow(0.96 / ratio, 1 / power), 0.25, 4.0);
       return false;
     }
     if (!options_.target_bytes) return true;
@@ -354,11 +359,17 @@ class Rated {
     return false;
   }
 
+  struct Attempt {
+    double base = 0;
+    double ratio = 0;  // KL divergence to the target
+  };
+
   const CompressOptions& options_;
   Model& model_;
   const CalibrationText& text_;
   Recipe recipe_;
-  AlignedVector<float> reference_;
+  AlignedVector<float> reference_;  // hidden states of the original
+  std::optional<Attempt> last_;
 };
 
 }  // namespace

@@ -18,10 +18,10 @@ struct CompressOptions {
   Recipe recipe;
   std::optional<CodecPlan> plan;  // codecs by tensor, in place of the recipe's
   bool auto_alpha = false;        // choose recipe.alpha by `best_alpha`
-  double max_kl = 0.01;           // nats, for auto_alpha
-  // For recipes with a rate, in place of recipe.bits; at most one of the two:
-  std::optional<double> target_kl;            // nats per token on the calibration text
-  std::optional<std::uint64_t> target_bytes;  // of the whole directory
+  /// Largest mean KL divergence to the original on the calibration text, nats per token: for auto_alpha, and
+  /// for recipes with a rate where recipe.bits is 0.
+  double max_kl = 0.004;
+  std::optional<std::uint64_t> target_bytes;  // for recipes with a rate: of the whole directory, instead
   CalibrationOptions calibration;
   std::filesystem::path statistics;  // where to save the calibration statistics; empty: nowhere
   std::uint64_t max_shard_bytes = 5'000'000'000;
@@ -32,7 +32,7 @@ struct CompressReport {
   Recipe recipe;                   // as applied
   std::vector<AlphaPoint> alphas;  // what the search saw, if there was one
   std::int64_t calibration_tokens = 0;
-  std::optional<double> kl;          // with target_kl: what was measured
+  std::optional<double> kl;          // where max_kl set the rate: what was measured
   std::uint64_t linear_weights = 0;  // in the decoder's linear layers that were coded
   std::uint64_t linear_bytes = 0;  // stored for them, with tables, index, scales; what they would take where
                                    // the recipe is for evaluation only

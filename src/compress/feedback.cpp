@@ -31,20 +31,22 @@ class Strip {
       : task_(task), cols_(task.metric.cols), first_(first), rows_(rows), q_(q), delta_(rows * cols_) {
     inverse_row_step_.resize(rows);
     row_step_.resize(rows);
+    row_error_.resize(rows);
     for (std::size_t r = 0; r < rows; ++r) {
       row_step_[r] = task.row_step[task.row_step.size() > 1 ? first + r : 0];
       inverse_row_step_[r] = 1.0F / row_step_[r];
     }
   }
 
-  double run() {
+  /// Squared error of the output of each row.
+  std::span<const double> run() {
     std::size_t end = cols_;
     while (end > 0) {
       const std::size_t begin = (end - 1) / kBlock * kBlock;
       run_block(begin, end);
       end = begin;
     }
-    return error_;
+    return row_error_;
   }
 
  private:
@@ -114,14 +116,13 @@ class Strip {
     if (task_.keep_zeros) {
       for (std::size_t r = 0; r < rows_; ++r) level[r] = weight[r] == 0 ? 0 : level[r];
     }
-    const double diagonal = task_.metric.diagonal[place];
-    float squares = 0;
+    const float diagonal = task_.metric.diagonal[place];
     for (std::size_t r = 0; r < rows_; ++r) {
       const float value = level[r] * step * row_step_[r];
       difference[r] = weight[r] - value;
-      squares += (target[r] - value) * (target[r] - value);
+      const float error = (target[r] - value) * diagonal;
+      row_error_[r] += static_cast<double>(error) * error;
     }
-    error_ += squares * diagonal * diagonal;
   }
 
   const FeedbackTask& task_;
@@ -132,7 +133,7 @@ class Strip {
   AlignedVector<float> delta_;  // [rows, cols] weight - value, by place in the metric
   std::vector<float> inverse_row_step_, row_step_, pulled_;
   std::vector<float> weight_, target_, level_, difference_;  // [width, rows] of a block
-  double error_ = 0;
+  std::vector<double> row_error_;
 };
 
 }  // namespace
@@ -179,15 +180,15 @@ FeedbackResult quantize_with_feedback(const FeedbackTask& task, ThreadPool& pool
   FeedbackResult result;
   result.q.resize(rows * cols);
   const std::size_t strip = strip_rows(cols);
-  std::vector<double> errors((rows + strip - 1) / strip);
-  pool.run(errors.size(), [&](std::size_t begin, std::size_t end, int) {
+  result.row_error.resize(rows);
+  pool.run((rows + strip - 1) / strip, [&](std::size_t begin, std::size_t end, int) {
     for (std::size_t i = begin; i < end; ++i) {
       check_interrupt();
       const std::size_t first = i * strip;
-      errors[i] = Strip(task, first, std::min(strip, rows - first), result.q.data() + first * cols).run();
+      Strip work(task, first, std::min(strip, rows - first), result.q.data() + first * cols);
+      std::ranges::copy(work.run(), result.row_error.begin() + static_cast<std::ptrdiff_t>(first));
     }
   });
-  for (const double error : errors) result.error += error;
   return result;
 }
 

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <vector>
 
@@ -33,8 +34,10 @@ struct FeedbackTask {
 };
 
 struct FeedbackResult {
-  AlignedVector<std::int8_t> q;  // [rows, cols]
-  double error = 0;              // sum over rows of d H d^T: squared error of the output, mean over tokens
+  AlignedVector<std::int8_t> q;   // [rows, cols]
+  std::vector<double> row_error;  // d H d^T of each: squared error of its output, mean over tokens
+
+  double error() const { return std::accumulate(row_error.begin(), row_error.end(), 0.0); }
 };
 
 /// Quantizes column after column, each time to the integers nearest to what the weights would have to be to

@@ -17,7 +17,7 @@ QuantizedLinear quantize_gptq(const LinearTask& task, std::vector<float> input_s
                                                   .keep_zeros = task.recipe.sparsity > 0},
                                                  task.pool);
   QuantizedLinear out;
-  out.error = result.error;
+  out.error = result.error();
   out.matrix.q = std::move(result.q);
   out.matrix.parts = parts_of(task, std::move(steps), std::move(input_scale));
   return out;

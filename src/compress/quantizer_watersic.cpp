@@ -54,7 +54,7 @@ QuantizedLinear quantize_watersic(const LinearTask& task, std::vector<float> inp
                                                   .prices = task.recipe.rate_price > 0 ? &prices : nullptr,
                                                   .keep_zeros = task.recipe.sparsity > 0},
                                                  task.pool);
-  out.error = result.error;
+  out.error = result.error();
   out.matrix.q = std::move(result.q);
   return out;
 }

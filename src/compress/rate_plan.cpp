@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <memory>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/interrupt.h"
@@ -231,11 +232,18 @@ class Survey {
     const FeedbackResult result = quantize_with_feedback(
         {.metric = metric, .weights = rows, .column_step = column_step, .row_step = steps}, pool_);
     rate.bits.resize(kCurvePoints);
+    rate.errors.resize(kCurvePoints);
     pool_.run(kCurvePoints, [&](std::size_t begin, std::size_t end, int) {
       for (std::size_t point = begin; point < end; ++point) {
         rate.bits[point] = class_bits(std::span(result.q).subspan(point * count * cols, count * cols), cols);
+        const std::span<const double> errors = std::span(result.row_error).subspan(point * count, count);
+        rate.errors[point] = std::accumulate(errors.begin(), errors.end(), 0.0) /
+                             static_cast<double>(count * cols) / (rate.unit * rate.unit);
       }
     });
+    // Where the finest steps do worse, |q| has met its limit: the error rises with the step all the same.
+    for (std::size_t i = kCurvePoints - 1; i-- > 0;)
+      rate.errors[i] = std::min(rate.errors[i], rate.errors[i + 1]);
   }
 
   /// The KL divergence that a layer's trial caused is shared among its linears by their parts in the error.
@@ -290,6 +298,17 @@ double RatePlan::unit(const Linear& linear) const {
   return linear.unit * std::exp(drift->second.sum / drift->second.count);
 }
 
+namespace {
+
+/// Value of a curve at a place between its points; the nearest end outside.
+double at(const std::vector<double>& curve, double place) {
+  place = std::clamp(place, 0.0, static_cast<double>(curve.size() - 1));
+  const auto low = std::min(static_cast<std::size_t>(place), curve.size() - 2);
+  return curve[low] + (place - static_cast<double>(low)) * (curve[low + 1] - curve[low]);
+}
+
+}  // namespace
+
 double RatePlan::step(const Linear& linear, double base) const {
   // Within the curve: a step beyond it would leave nothing of the weights.
   const double finest = unit(linear) * kFinest;
@@ -297,11 +316,21 @@ double RatePlan::step(const Linear& linear, double base) const {
   return std::clamp(base / std::sqrt(linear.sensitivity), finest, finest * last);
 }
 
+double RatePlan::place(const Linear& linear, double step) const {
+  return 2 * std::log2(step / (unit(linear) * kFinest));
+}
+
 double RatePlan::bits_at(const Linear& linear, double step) const {
-  const double place = 2 * std::log2(step / (unit(linear) * kFinest));
-  const auto low = std::min(static_cast<std::size_t>(std::max(place, 0.0)), linear.bits.size() - 2);
-  const double part = place - static_cast<double>(low);
-  return linear.bits[low] + part * (linear.bits[low + 1] - linear.bits[low]);
+  return at(linear.bits, place(linear, step));
+}
+
+double RatePlan::divergence(double base) const {
+  double sum = 0;
+  for (const auto& [name, linear] : linears) {
+    const double error = at(linear.errors, place(linear, step(linear, base))) * unit(linear) * unit(linear);
+    sum += linear.sensitivity * error * linear.weights;
+  }
+  return sum;
 }
 
 double RatePlan::bits(double base) const {
@@ -332,6 +361,10 @@ double solve(const Function& falling, double target) {
 
 double RatePlan::base_for(double wanted) const {
   return solve([&](double base) { return bits(base); }, wanted);
+}
+
+double RatePlan::base_for_divergence(double wanted) const {
+  return solve([&](double base) { return -divergence(base); }, -wanted);
 }
 
 void RatePlan::found_unit(const std::string& name, double unit) {

@@ -22,9 +22,10 @@ class RatePlan {
  public:
   struct Linear {
     double weights = 0;
-    double sensitivity = 0;    // KL (nats per token) per unit of squared error of the output, a token's mean
-    double unit = 1;           // a step at which a weight takes about 1 bit, for the curve
-    std::vector<double> bits;  // per weight at unit * kFinest * 2^(i / 2)
+    double sensitivity = 0;  // KL (nats per token) per unit of squared error of the output, a token's mean
+    double unit = 1;         // a step at which a weight takes about 1 bit, for the curve
+    // At steps of unit * kFinest * 2^(i / 2), per weight: bits, and squared error of the output in units^2.
+    std::vector<double> bits, errors;
     std::int64_t cols = 0;
     bool found = false;  // `unit` is that of the calibration it is quantized with
     double taken = 0;    // the step it was quantized with
@@ -44,13 +45,17 @@ class RatePlan {
   double bits(double base) const;
   /// The base step at which bits() is `wanted`.
   double base_for(double wanted) const;
+  /// The base step at which the sum of sensitivity * error is `wanted`.
+  double base_for_divergence(double wanted) const;
   /// What has been coded in how many bits; with a target, later steps make up for what had not been expected.
   void coded(const std::string& name, double bits_taken);
 
  private:
   double unit(const Linear& linear) const;
   double step(const Linear& linear, double base) const;
+  double place(const Linear& linear, double step) const;  // in its curves
   double bits_at(const Linear& linear, double step) const;
+  double divergence(double base) const;
   void solve_again();
 
   struct Drift {

@@ -100,7 +100,7 @@ void check(const Recipe& recipe) {
   check_choice("order", recipe.order, "natural", "activation");
   check_range("width", recipe.width, 2, 8);
   check_range("group", recipe.group, 1, 1 << 20);
-  check_range("--bits", recipe.bits, 0.5, 8);
+  if (recipe.bits != 0) check_range("--bits", recipe.bits, 0.5, 8);
   check_range("rate_price", recipe.rate_price, 0, 1);
   check_range("lambda", recipe.lambda, 0, 1e6);
   check_range("damping", recipe.damping, 1e-6, 1);

@@ -16,10 +16,10 @@ struct Recipe {
   std::string scaler = "dc";
   double alpha = 0.9;  // exponent of the per-channel scale, 0 to 1
   std::string quantizer = "rtn";
-  std::string granularity = "tensor";      // of steps: tensor or row
-  int width = 8;                           // bits of an integer before coding, 2 to 8
-  int group = 128;                         // inputs that share a step, for the quantizer group-wise
-  double bits = 2.5;                       // per weight after coding, for quantizers with a rate
+  std::string granularity = "tensor";  // of steps: tensor or row
+  int width = 8;                       // bits of an integer before coding, 2 to 8
+  int group = 128;                     // inputs that share a step, for the quantizer group-wise
+  double bits = 0;  // per weight after coding, for quantizers with a rate; 0: what a divergence allows
   std::string allocation = "sensitivity";  // of bits among linears: sensitivity or equal
   double rate_price = 0;                   // of RDO: price of a bit in steps^2
   double lambda = 0;                       // of entquant: weight of the rate

@@ -25,7 +25,7 @@ constexpr BuiltinRecipe kRecipes[] = {
     {"gptq", "error feedback, one step per row",
      "scaler = none\nquantizer = gptq\ngranularity = row\nwidth = 4\nsequential = yes\n"},
     {"watersic", "WaterSIC: error feedback with a free step per input channel, the same rate for all layers",
-     "scaler = none\nquantizer = watersic\nsequential = yes\nallocation = equal\n"},
+     "scaler = none\nquantizer = watersic\nsequential = yes\nallocation = equal\nbits = 2.5\n"},
     {"entquant", "EntQuant: free steps per row by rate and distortion of the weights alone",
      "scaler = none\nquantizer = entquant\nlambda = 0.02\n"},
     {"awq", "AWQ, 4 bits in groups of 128; for evaluation only",

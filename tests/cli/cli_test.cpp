@@ -274,7 +274,8 @@ TEST_F(Cli, KilledCompressLeavesNothingOrAllAndRunsAgain) {
   tiny.intermediate = 256;
   tiny.layers = 8;
   tiny.write(directory_ / "model");
-  const std::string command = "compress " + path("model") + " " + path("out") + " --calibration-tokens 64";
+  const std::string command =
+      "compress " + path("model") + " " + path("out") + " --recipe dc --calibration-tokens 64";
   int complete = 0;
   for (int i = 1; i <= 12; ++i) {
     const Outcome outcome = run(command, "timeout --signal=KILL 0.0" + std::to_string(i * 7));
@@ -293,11 +294,35 @@ TEST_F(Cli, KilledCompressLeavesNothingOrAllAndRunsAgain) {
 
 TEST_F(Cli, FullDiskIsOneLineAndLeavesNothing) {
   const Outcome outcome =
-      run("compress " + kDemo + " " + path("out") + " --calibration-tokens 64", "ulimit -f 512;");
+      run("compress " + kDemo + " " + path("out") + " --recipe dc --calibration-tokens 64", "ulimit -f 512;");
   EXPECT_EQ(outcome.code, 1) << outcome.err;
   EXPECT_THAT(outcome.err, AllOf(HasSubstr(".safetensors: write failed")));
   EXPECT_FALSE(std::filesystem::exists(directory_ / "out"));
   EXPECT_FALSE(std::filesystem::exists(directory_ / "out.partial"));
+}
+
+TEST_F(Cli, CompressKeepsADivergenceUnlessAskedOtherwise) {
+  TinyModel tiny;
+  tiny.hidden = 64;
+  tiny.intermediate = 128;
+  tiny.write(directory_ / "model");
+  const auto compress = [&](const std::string& flags) {
+    std::filesystem::remove_all(directory_ / "out");
+    const Outcome outcome =
+        run("compress " + path("model") + " " + path("out") + " --calibration-tokens 256 --json " + flags);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return nlohmann::json::parse(outcome.out);
+  };
+  nlohmann::json report = compress("");
+  EXPECT_EQ(report.at("recipe").at("recipe"), "best");
+  EXPECT_LE(report.at("calibration_kl").get<double>(), 0.004);
+  report = compress("--bits 4");
+  EXPECT_EQ(report.at("recipe").at("recipe"), "best");
+  EXPECT_TRUE(report.at("calibration_kl").is_null());
+  EXPECT_EQ(compress("--alpha 0.5").at("recipe").at("recipe"), "dc");
+  for (const char* flags : {"--bits 3 --max-kl 0.1", "--bits 9", "--max-kl 0", "--sparsity 0.2 --bits 3",
+                            "--alpha 0.5 --size 1MB"})
+    expect_error("compress a b " + std::string(flags), 2, HasSubstr("--"));
 }
 
 TEST_F(Cli, BenchCodecsPrintsEveryCodecAndTheBound) {
@@ -336,7 +361,9 @@ TEST_F(Cli, SyntheticModelRunsAndIsTheSameForASeed) {
   outcome = run(command + "--dtype bf16 " + path("original"));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(run("run -m " + path("original") + " -p x -n 2").code, 0);
-  EXPECT_EQ(run("compress " + path("original") + " " + path("small") + " --calibration-tokens 64").code, 0);
+  EXPECT_EQ(
+      run("compress " + path("original") + " " + path("small") + " --recipe dc --calibration-tokens 64").code,
+      0);
   expect_error(command + path("a"), 1, HasSubstr("already exists"));
 }
 

@@ -95,7 +95,7 @@ TEST_F(Best, StaysUnderASizeOrADivergence) {
   EXPECT_GT(directory_bytes(o.destination), 72'000U);
 
   o = options("best", "close");
-  o.target_kl = 0.01;
+  o.max_kl = 0.01;
   const CompressReport report = compress_model(o);
   ASSERT_TRUE(report.kl);
   EXPECT_LE(*report.kl, 0.0105);

@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "eval/lab/joint.h"
+#include "eval/lab/rates.h"
 #include "eval/lab/report.h"
 #include "eval/lab/store.h"
 #include "eval/lab/svg_plot.h"
@@ -81,6 +82,18 @@ TEST(Joint, RetentionLeavesChanceOut) {
   EXPECT_NEAR(analyse_joint(Json::array({point}), original)["rows"][0]["sr"].get<double>(), 0.5, 1e-12);
 }
 
+TEST(Rates, BestIsReadAtTheSizeOfTheOthers) {
+  const auto row = [](const char* recipe, double bits, double kl) {
+    return Json{{"label", recipe}, {"recipe", {{"recipe", recipe}}}, {"bits_per_weight", bits}, {"kl", kl}};
+  };
+  const Json rows = analyse_rates({row("best", 4, 0.01), row("gptq", 3, 0.05), row("best", 2, 1.0),
+                                   row("dc", 4, 0.02), row("dc", 4.1, 0.01), row("rtn-row", 1.9, 0.5)});
+  ASSERT_EQ(rows.size(), 2U);  // two are outside of what best was measured at
+  EXPECT_EQ(rows[0]["label"], "gptq");
+  EXPECT_NEAR(rows[0]["best_kl"].get<double>(), 0.1, 1e-12);
+  EXPECT_DOUBLE_EQ(rows[1]["best_kl"].get<double>(), 0.01);
+}
+
 TEST(PlotHtml, DrawsAllSeriesAndLeavesOutWhatALogarithmCannotShow) {
   Plot plot{
       "a < b", "x", "y", true, {{"one", {{0, 0.01, 0, ""}, {1, 0, 0, ""}}}, {"two", {{0, 1, 2, "\"q\""}}}}};
@@ -130,6 +143,11 @@ TEST(Lab, PointsAreMeasuredOnceAndReported) {
   EXPECT_THAT(html, AllOf(HasSubstr("<svg"), HasSubstr("DC, 40 % pruned"), Not(HasSubstr("<script")),
                           Not(HasSubstr("nan")), Not(HasSubstr("http"))));
   EXPECT_THAT(read_file(first.csv), HasSubstr("\r\ndc,\"DC, 40 % pruned\",dc,0.9,"));
+
+  options.suites = {"coders"};  // what has been measured stays in the report
+  EXPECT_EQ(run_lab(options).measured, 2U);
+  EXPECT_EQ(read_json_file(first.json)["suites"].size(), 2U);
+  options.suites = {"dc"};
 
   fs::remove(options.out / "points" / (points[2]["key"].get<std::string>() + ".json"));
   EXPECT_EQ(run_lab(options).measured, 1U);

@@ -2,7 +2,9 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -11,6 +13,7 @@
 #include "base/version.h"
 #include "eval/lab/joint.h"
 #include "eval/lab/measure.h"
+#include "eval/lab/rates.h"
 #include "eval/lab/report.h"
 #include "eval/lab/store.h"
 
@@ -42,25 +45,28 @@ class Lab {
   }
 
   LabReport run() {
-    std::vector<const LabSuite*> suites;
+    std::set<std::string_view> asked;
     for (const std::string& name : options_.suites) {
-      if (name != "all") suites.push_back(&find_lab_suite(name));
+      if (name != "all") asked.insert(find_lab_suite(name).name);
       for (const LabSuite& suite : lab_suites())
-        if (name == "all") suites.push_back(&suite);
+        if (name == "all") asked.insert(suite.name);
     }
-    for (const LabSuite* suite : suites) total_ += suite->points().size();
+    for (const LabSuite& suite : lab_suites())
+      if (asked.contains(suite.name)) total_ += suite.points().size();
     results_ = {{"model", options_.model.lexically_normal().filename().string()},
                 {"text", options_.text.filename().string()},
                 {"version", TWOFOLD_VERSION},
                 {"original", original()},
                 {"suites", Json::array()}};
-    for (const LabSuite* suite : suites) {
+    for (const LabSuite& suite : lab_suites()) {
+      const std::vector<LabPoint> wanted = suite.points();
+      if (!asked.contains(suite.name) && !measured_before(wanted)) continue;
       Json points = Json::array();
-      for (const LabPoint& point : suite->points()) points.push_back(measure(suite->name, point));
+      for (const LabPoint& point : wanted) points.push_back(measure(suite.name, point));
+      if (suite.name == "joint") results_["joint"] = analyse_joint(points, results_["original"]);
+      if (suite.name == "rates") results_["rates"] = analyse_rates(points);
       results_["suites"].push_back(
-          {{"name", suite->name}, {"summary", suite->summary}, {"points", std::move(points)}});
-      if (suite->name == "joint")
-        results_["joint"] = analyse_joint(results_["suites"].back()["points"], results_["original"]);
+          {{"name", suite.name}, {"summary", suite.summary}, {"points", std::move(points)}});
       write();
     }
     if (options_.search) {
@@ -104,12 +110,21 @@ class Lab {
     return result;
   }
 
+  std::string key_of(const LabPoint& point) const {
+    Json recipe = point.recipe.to_json();
+    recipe.erase("recipe");  // a name does not change what is measured
+    return key({{"recipe", std::move(recipe)}, {"coders", point.coders}});
+  }
+
+  /// True for a suite that an earlier run in this directory went through: its points are in the report too.
+  bool measured_before(const std::vector<LabPoint>& points) const {
+    return std::ranges::all_of(points, [&](const LabPoint& point) { return store_.has(key_of(point)); });
+  }
+
   Json measure(std::string_view suite, const LabPoint& point) {
     check_interrupt();
     ++done_;
-    Json recipe = point.recipe.to_json();
-    recipe.erase("recipe");  // a name does not change what is measured
-    const std::string name = key({{"recipe", std::move(recipe)}, {"coders", point.coders}});
+    const std::string name = key_of(point);
     std::optional<Json> result = store_.load(name);
     if (!result) {
       fmt::print(stderr, "[{}/{}] {}: {}\n", done_, std::max(total_, done_), suite, point.label);
@@ -118,6 +133,7 @@ class Lab {
       ++report_.measured;
     }
     (*result)["label"] = point.label;
+    (*result)["recipe"]["recipe"] = point.recipe.name;
     (*result)["key"] = name;
     return std::move(*result);
   }

@@ -233,6 +233,23 @@ std::string joint_part(const Json& joint) {
   return html + "</div>";
 }
 
+std::string rates_part(const Json& rates) {
+  std::vector<std::vector<std::string>> rows;
+  std::size_t better = 0;
+  for (const Json& row : rates) {
+    const double own = value(row, "kl");
+    const double best = value(row, "best_kl");
+    better += best < own ? 1 : 0;
+    rows.push_back({row.at("label").get<std::string>(), show(value(row, "bits_per_weight"), 3), show(own, 5),
+                    show(best, 5), show(best / own, 2)});
+  }
+  return fmt::format(
+             "<p>best diverges less than the other method at {} of {} sizes within its rates; log KL is "
+             "taken as linear in the bits between two of its points.</p>",
+             better, rates.size()) +
+         table({"", "bits/weight", "KL, nats", "best at this size", "to its own"}, rows);
+}
+
 std::string suite_part(const Json& results, const Json& suite) {
   const Json& original = results.at("original");
   const Json& points = suite.at("points");
@@ -241,6 +258,7 @@ std::string suite_part(const Json& results, const Json& suite) {
                                  html_escape(suite.at("summary").get<std::string>()));
   if (name == "coders") return html + coder_tables(points) + "</section>\n";
   if (name == "joint" && results.contains("joint")) html += joint_part(results.at("joint"));
+  if (name == "rates") html += rates_part(results.at("rates"));
   html += point_table(original, points);
   html += "<div class='plots'>";
   const auto recipe_text = [](const char* key) {
@@ -263,7 +281,7 @@ std::string suite_part(const Json& results, const Json& suite) {
                           recipe_text("pruner"));
   } else if (name != "joint") {
     html += quality_plots(original, points, "bits", "bits per weight", from("bits_per_weight"),
-                          name == "quantizers" ? recipe_text("recipe") : Series());
+                          name == "quantizers" || name == "rates" ? recipe_text("recipe") : Series());
   }
   // A point in the middle shows what the recipe does to the weights.
   for (const Json& point : points) {

@@ -29,11 +29,14 @@ LabStore::LabStore(fs::path directory) : directory_(std::move(directory)) {
   if (error) fail("{}: {}", directory_.string(), error.message());
 }
 
-std::optional<Json> LabStore::load(const std::string& key) const {
-  const fs::path path = directory_ / (key + ".json");
+bool LabStore::has(const std::string& key) const {
   std::error_code error;
-  if (!fs::exists(path, error)) return std::nullopt;
-  return read_json_file(path);
+  return fs::exists(directory_ / (key + ".json"), error);
+}
+
+std::optional<Json> LabStore::load(const std::string& key) const {
+  if (!has(key)) return std::nullopt;
+  return read_json_file(directory_ / (key + ".json"));
 }
 
 void LabStore::save(const std::string& key, const Json& result) const {

@@ -15,6 +15,7 @@ class LabStore {
   explicit LabStore(std::filesystem::path directory);
 
   /// Throws Error naming the file when it is no JSON.
+  bool has(const std::string& key) const;
   std::optional<Json> load(const std::string& key) const;
   void save(const std::string& key, const Json& result) const;
 

@@ -7,6 +7,7 @@
 #include "compress/quantizer.h"
 #include "compress/scaler.h"
 #include "eval/lab/joint.h"
+#include "eval/lab/rates.h"
 
 namespace twofold {
 
@@ -91,8 +92,7 @@ std::vector<LabPoint> quantizer_points() {
       }
     }
   }
-  for (const BuiltinRecipe& builtin : builtin_recipes())
-    if (builtin.name == "best") points.push_back({"best", load_recipe("best")});
+  points.push_back({"best, the default", load_recipe("best")});
   return points;
 }
 
@@ -113,6 +113,7 @@ constexpr LabSuite kSuites[] = {
     {"dc", "double compression against plain INT8", dc_points},
     {"coders", "every codec on the same integers", coder_points},
     {"quantizers", "every scaler and quantizer, over bit widths", quantizer_points},
+    {"rates", "best against the other methods at equal size", rate_points},
     {"pruners", "every pruner, over sparsities, on double compression", pruner_points},
     {"alpha", "the exponent of the scale, 0 to 1", alpha_points},
     {"sparsity", "double compression, 0 to 60 % pruned", sparsity_points},

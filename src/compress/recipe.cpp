@@ -22,7 +22,7 @@ void check_range(std::string_view key, double value, double min, double max) {
 
 void check_choice(std::string_view key, const std::string& value, std::string_view a, std::string_view b) {
   if (value != a && value != b) {
-    throw UsageError(fmt::format("{}: expected {} or {}, found \"{}\"", key, a, b, value));
+    throw UsageError(fmt::format("{}: expected {} or {}, found {}", key, a, b, json_quote(value)));
   }
 }
 

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -51,22 +53,25 @@ class Lab {
       for (const LabSuite& suite : lab_suites())
         if (name == "all") asked.insert(suite.name);
     }
-    for (const LabSuite& suite : lab_suites())
-      if (asked.contains(suite.name)) total_ += suite.points().size();
+    std::vector<std::pair<const LabSuite*, std::vector<LabPoint>>> suites;
+    for (const LabSuite& suite : lab_suites()) {
+      std::vector<LabPoint> points = suite.points();
+      if (!asked.contains(suite.name) && !measured_before(points)) continue;
+      total_ += points.size();
+      suites.emplace_back(&suite, std::move(points));
+    }
     results_ = {{"model", options_.model.lexically_normal().filename().string()},
                 {"text", options_.text.filename().string()},
                 {"version", TWOFOLD_VERSION},
                 {"original", original()},
                 {"suites", Json::array()}};
-    for (const LabSuite& suite : lab_suites()) {
-      const std::vector<LabPoint> wanted = suite.points();
-      if (!asked.contains(suite.name) && !measured_before(wanted)) continue;
+    for (const auto& [suite, wanted] : suites) {
       Json points = Json::array();
-      for (const LabPoint& point : wanted) points.push_back(measure(suite.name, point));
-      if (suite.name == "joint") results_["joint"] = analyse_joint(points, results_["original"]);
-      if (suite.name == "rates") results_["rates"] = analyse_rates(points);
+      for (const LabPoint& point : wanted) points.push_back(measure(suite->name, point));
+      if (suite->name == "joint") results_["joint"] = analyse_joint(points, results_["original"]);
+      if (suite->name == "rates") results_["rates"] = analyse_rates(points);
       results_["suites"].push_back(
-          {{"name", suite.name}, {"summary", suite.summary}, {"points", std::move(points)}});
+          {{"name", suite->name}, {"summary", suite->summary}, {"points", std::move(points)}});
       write();
     }
     if (options_.search) {

@@ -14,8 +14,8 @@ class LabStore {
   /// Makes the directory where it is missing.
   explicit LabStore(std::filesystem::path directory);
 
-  /// Throws Error naming the file when it is no JSON.
   bool has(const std::string& key) const;
+  /// Throws Error naming the file when it is no JSON.
   std::optional<Json> load(const std::string& key) const;
   void save(const std::string& key, const Json& result) const;
 

@@ -8,6 +8,7 @@
 #include "expect_error.h"
 #include "runtime/generate.h"
 #include "runtime/logits.h"
+#include "support/architectures.h"
 #include "support/coded_model.h"
 #include "support/tiny_model.h"
 
@@ -21,8 +22,6 @@ namespace fs = std::filesystem;
 using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::TinyModel;
-
-const fs::path kArchitectures = fs::path(TWOFOLD_SOURCE_DIR) / "tests/runtime/data/architectures";
 
 /// On a GPU, or on the CPU in its place.
 GpuModel::Options options(std::int64_t context = 0, bool half_cache = false) {
@@ -52,7 +51,7 @@ class GpuModels : public ::testing::Test {
   }
   fs::path coded(const std::string& architecture, const std::string& codec) {
     const fs::path path = directory_ / architecture;
-    testing::write_coded_model(kArchitectures / architecture, path, codec);
+    testing::write_coded_model(testing::architecture(architecture), path, codec);
     return path;
   }
 
@@ -204,7 +203,7 @@ TEST_F(GpuModels, AChunkThatDoesNotMatchItsChecksumIsRefused) {
 
 TEST_F(GpuModels, OtherArchitecturesAreRefusedByName) {
   const auto refused = [&](const fs::path& path) { return error_of([&] { GpuModel(path, options()); }); };
-  EXPECT_THAT(refused(kArchitectures / "mistral"), HasSubstr("this is an original model"));
+  EXPECT_THAT(refused(testing::architecture("mistral")), HasSubstr("this is an original model"));
   for (const auto& [architecture, what] : {std::pair{"mixtral", "a mixture of experts"},
                                            {"opt", "learned positions"},
                                            {"falcon-rw", "linear biases"},

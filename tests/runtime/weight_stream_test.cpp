@@ -14,6 +14,7 @@
 #include "expect_error.h"
 #include "runtime/generate.h"
 #include "runtime/model.h"
+#include "support/architectures.h"
 #include "support/coded_model.h"
 #include "support/tiny_model.h"
 
@@ -25,7 +26,6 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using testing::TinyModel;
 
-const fs::path kArchitectures = fs::path(TWOFOLD_SOURCE_DIR) / "tests/runtime/data/architectures";
 constexpr std::uint64_t kPlenty = std::uint64_t{8} << 30;
 
 /// What goes wrong with the reads of a FaultyReader.
@@ -160,20 +160,21 @@ TEST_F(Streaming, TheSmallestBufferDoesAndASmallerOneIsRefused) {
 }
 
 TEST_F(Streaming, MixedExpertsProjectionsAndTransposedWeightsOfEveryArchitecture) {
-  for (const auto& entry : fs::directory_iterator(kArchitectures)) {
-    SCOPED_TRACE(entry.path().filename().string());
-    Model mapped(entry.path(), {.threads = 1});
+  for (const std::string& name : testing::architecture_names()) {
+    SCOPED_TRACE(name);
+    const fs::path path = testing::architecture(name);
+    Model mapped(path, {.threads = 1});
     const auto expected = logits_of(mapped);
-    Model streamed(entry.path(), streaming(every(mapped, 0), 2));
+    Model streamed(path, streaming(every(mapped, 0), 2));
     EXPECT_EQ(logits_of(streamed), expected);
-    Model some(entry.path(), streaming(every(mapped, 3), 1));
+    Model some(path, streaming(every(mapped, 3), 1));
     EXPECT_EQ(logits_of(some), expected);
     EXPECT_EQ(logits_of(some), expected);
   }
 }
 
 TEST_F(Streaming, OnlyExpertsThatAreUsedAreRead) {
-  testing::write_coded_model(kArchitectures / "mixtral", directory_ / "moe", "ans");
+  testing::write_coded_model(testing::architecture("mixtral"), directory_ / "moe", "ans");
   Model mapped(directory_ / "moe", {.threads = 1});
   std::uint64_t read = 0;
   Faults count;
@@ -266,7 +267,7 @@ TEST_F(Streaming, FailedReadsAndDamageAreOneLineAndTheNextTryCanSucceed) {
 }
 
 TEST_F(Streaming, PlainWeightsOfAContainerAreComparedWithTheirChecksums) {
-  testing::write_coded_model(kArchitectures / "mixtral", directory_ / "moe", "raw");
+  testing::write_coded_model(testing::architecture("mixtral"), directory_ / "moe", "raw");
   Model mapped(directory_ / "moe", {.threads = 1});
   const std::string router = mapped.spec().layers[0].moe->router.weight();
   const std::uint64_t offset = [&] {

@@ -134,10 +134,7 @@ void apply_flags(const Flags& flags, CompressOptions& options) {
   constexpr std::int64_t kMomentTokens = 16384;  // cols^2 numbers want more than cols do
   options.calibration.tokens =
       flags.tokens.value_or(needs_moments(recipe) ? kMomentTokens : options.calibration.tokens);
-  if (flags.bits) {
-    recipe.bits = *flags.bits;
-    check(recipe);
-  }
+  if (flags.bits) recipe.bits = *flags.bits;
   if (flags.size) options.target_bytes = parse_size(*flags.size, "--size");
   if (flags.max_kl) {
     if (rated && !(*flags.max_kl > 0)) throw UsageError("--max-kl: expected a number above 0");
@@ -179,17 +176,18 @@ void add_compress_command(CLI::App& app) {
       ->capture_default_str();
   command->add_option("--recipe", flags->recipe, "Name of a recipe, or a file (docs/recipes.md)")
       ->default_str("best, or dc with --alpha or --sparsity");
-  command->add_option(
-      "--bits", flags->bits,
-      "Bits per weight of the linear layers after coding, for recipes with a rate, in place of "
-      "--max-kl");
+  command
+      ->add_option("--bits", flags->bits,
+                   "Bits per weight of the linear layers after coding, for recipes with a rate, in place of "
+                   "--max-kl")
+      ->check(CLI::Range(0.5, 8.0));
   command->add_option("--size", flags->size,
                       "Size of the whole directory, such as 4GB, in place of --max-kl");
   command
       ->add_option("--max-kl", flags->max_kl,
                    "Largest mean KL divergence (nats per token) on the calibration text, for recipes with a "
                    "rate and --alpha auto")
-      ->default_str("0.004")
+      ->default_str(fmt::format("{}", options.max_kl))
       ->check(CLI::NonNegativeNumber);
   command
       ->add_option("--alpha", flags->alpha,

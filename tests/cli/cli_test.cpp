@@ -320,8 +320,8 @@ TEST_F(Cli, CompressKeepsADivergenceUnlessAskedOtherwise) {
   EXPECT_EQ(report.at("recipe").at("recipe"), "best");
   EXPECT_TRUE(report.at("calibration_kl").is_null());
   EXPECT_EQ(compress("--alpha 0.5").at("recipe").at("recipe"), "dc");
-  for (const char* flags : {"--bits 3 --max-kl 0.1", "--bits 9", "--max-kl 0", "--sparsity 0.2 --bits 3",
-                            "--alpha 0.5 --size 1MB"})
+  for (const char* flags : {"--bits 3 --max-kl 0.1", "--bits 9", "--bits 0", "--max-kl 0",
+                            "--sparsity 0.2 --bits 3", "--alpha 0.5 --size 1MB"})
     expect_error("compress a b " + std::string(flags), 2, HasSubstr("--"));
 }
 
